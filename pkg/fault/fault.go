@@ -117,3 +117,8 @@ func From(err error) *Fault {
 		return internal.Wrap(err)
 	}
 }
+
+// Conflict is what a store returns when the data that a change was decided on has
+// moved on; nothing was written. Decisions run again on it, and a caller sees it
+// only when the race was lost too often.
+var Conflict = New(Aborted, "STEPUP-conflict", "Lost a race with another change; repeat the request")

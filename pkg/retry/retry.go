@@ -1,0 +1,63 @@
+// Package retry owns how a decision is repeated after it lost a race.
+package retry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/fault"
+)
+
+// Policy says how often and how soon to try again. All fields are required.
+type Policy struct {
+	// Attempts is how often the operation runs at the most.
+	Attempts int
+	// Base is the longest wait before the second attempt; it doubles from there.
+	Base time.Duration
+	// Max caps the wait.
+	Max time.Duration
+	// Random spreads the waits, so that the losers of one race do not meet again.
+	Random io.Reader
+	// Sleep waits, or returns the context's error when that ends first.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+// OnConflict runs the operation until it returns anything but fault.Conflict, and
+// at most Attempts times. It returns the operation's last error.
+func (p Policy) OnConflict(ctx context.Context, operation func() error) error {
+	bound := p.Base
+	for attempt := 1; ; attempt++ {
+		err := operation()
+		if attempt >= p.Attempts || !errors.Is(err, fault.Conflict) {
+			return err
+		}
+		if err := p.Sleep(ctx, p.jitter(bound)); err != nil {
+			return err
+		}
+		bound = min(2*bound, p.Max)
+	}
+}
+
+// jitter returns a wait between 0 and bound. Without randomness it waits in full:
+// a broken source slows a retry down and breaks nothing else.
+func (p Policy) jitter(bound time.Duration) time.Duration {
+	var b [1]byte
+	if _, err := io.ReadFull(p.Random, b[:]); err != nil {
+		return bound
+	}
+	return bound * time.Duration(b[0]) / 255
+}
+
+// Sleep waits for d or until the context ends.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

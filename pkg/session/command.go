@@ -1,0 +1,110 @@
+package session
+
+import "time"
+
+// Create starts a session.
+type Create struct {
+	Step
+	Agent UserAgent
+}
+
+// Set changes a session.
+type Set struct {
+	SessionID string
+	Step
+}
+
+// Step is what Create and Set have in common. The zero Step changes nothing.
+type Step struct {
+	Checks Checks
+	// Metadata is merged; an empty value deletes its key.
+	Metadata map[string][]byte
+	// Lifetime, when set, lets the session expire that long from now.
+	Lifetime *time.Duration
+}
+
+// Checks are the factors to verify; nil ones are not asked for. They run in the
+// order of the fields, and the first that fails ends the step.
+type Checks struct {
+	User     *CheckUser
+	Password *CheckPassword
+}
+
+// CheckUser binds a user, named by exactly one of the fields.
+type CheckUser struct {
+	ID        string
+	LoginName string
+}
+
+// CheckPassword verifies the bound user's password.
+type CheckPassword struct{ Plain string }
+
+func (c Checks) any() bool { return c.User != nil || c.Password != nil }
+
+// needsUser reports whether a check looks at more of the user than the guard.
+func (c Checks) needsUser() bool { return c.any() }
+
+// Details are the stored facts about the last change.
+type Details struct {
+	Sequence         uint64
+	Created, Changed time.Time
+}
+
+func (s *Session) details() Details {
+	return Details{Sequence: s.Sequence, Created: s.Created, Changed: s.Changed}
+}
+
+// Result answers a Create or a Set.
+type Result struct {
+	SessionID string
+	// Token is the new current token; empty when the step changed nothing and the
+	// old one is still good.
+	Token   string
+	Details Details
+}
+
+// Limits on what a caller can store in a session, so that it fits its item.
+const (
+	maxMetadataKeys  = 64
+	maxMetadataKey   = 200
+	maxMetadataValue = 4 << 10
+	maxAgentBytes    = 16 << 10
+	maxFingerprint   = 200
+)
+
+// validate refuses what no state of a session could accept.
+func (s Step) validate() error {
+	if s.Lifetime != nil && *s.Lifetime <= 0 {
+		return ErrLifetime
+	}
+	if len(s.Metadata) > maxMetadataKeys {
+		return errMetadataCount
+	}
+	for key, value := range s.Metadata {
+		if n := len([]rune(key)); n < 1 || n > maxMetadataKey {
+			return errMetadataKey
+		}
+		if len(value) > maxMetadataValue {
+			return errMetadataValue
+		}
+	}
+	return nil
+}
+
+func (a UserAgent) validate() error {
+	if len([]rune(a.Fingerprint)) > maxFingerprint || a.size() > maxAgentBytes {
+		return errAgentSize
+	}
+	return nil
+}
+
+func (a UserAgent) size() int {
+	n := len(a.Fingerprint) + len(a.Description)
+	for name, values := range a.Header {
+		n += len(name)
+		for _, v := range values {
+			n += len(v)
+		}
+	}
+	return n
+}

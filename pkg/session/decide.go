@@ -1,0 +1,136 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/id"
+	"github.com/stepup-auth/stepup/pkg/user"
+)
+
+// decision is one run of decide: working copies of what was loaded, which the steps
+// change, beside the originals, which commit compares them with.
+//
+// A step returns two results. The fault is a decided outcome: it is revealed after
+// what the step counted is committed. The error means that nothing was decided.
+type decision struct {
+	now     time.Time
+	random  io.Reader
+	lockout user.Lockout
+	proof   *user.Proof // nil when no password is checked
+	loaded  Loaded
+
+	session *Session
+	user    *user.User // nil when the session has none and none was named
+	changed bool       // the session is to be written, with a new token
+	rely    bool       // the outcome holds only while the user is as loaded
+}
+
+// create decides the first step of a new session.
+func (d *decision) create(ctx context.Context, caller access.Caller, c Create) (*fault.Fault, error) {
+	sessionID, err := id.New(d.random)
+	if err != nil {
+		return nil, err
+	}
+	d.session = &Session{ID: sessionID, Creator: caller.ID, Created: d.now, Agent: c.Agent}
+	d.changed = true
+	return d.step(ctx, c.Step)
+}
+
+// set decides a further step, in the order of the wire contract, section 1.3, but
+// for the permission, which was asked before anything was loaded.
+func (d *decision) set(ctx context.Context, caller access.Caller, c Set) (*fault.Fault, error) {
+	if denied, err := d.userCanStart(ctx, c.Checks); denied != nil || err != nil {
+		return denied, err
+	}
+	if d.loaded.Session == nil {
+		return ErrNotFound, nil
+	}
+	d.session = d.loaded.Session.Clone()
+	d.session.Factors.dropOutdated(d.loaded.Guard)
+	if err := caller.Require(access.SessionWrite, d.session.Factors.User.Organization); err != nil {
+		return fault.From(err), nil
+	}
+	switch {
+	case d.session.Ended(d.loaded.Guard):
+		return ErrTerminated, nil
+	case d.session.Expired(d.now):
+		return ErrExpired, nil
+	}
+	return d.step(ctx, c.Step)
+}
+
+// step runs checks, then metadata and lifetime, and gives a changed session its new
+// token.
+func (d *decision) step(ctx context.Context, s Step) (*fault.Fault, error) {
+	for _, check := range []func(context.Context, Checks) (*fault.Fault, error){
+		d.checkUser, d.checkPassword,
+	} {
+		if denied, err := check(ctx, s.Checks); denied != nil || err != nil {
+			return denied, err
+		}
+	}
+	if denied := d.mergeMetadata(s.Metadata); denied != nil {
+		return denied, nil
+	}
+	if s.Lifetime != nil {
+		d.session.ExpiresAt = d.now.Add(*s.Lifetime)
+		d.changed = true
+	}
+	return nil, d.advance()
+}
+
+func (d *decision) mergeMetadata(changes map[string][]byte) *fault.Fault {
+	for key, value := range changes {
+		stored, known := d.session.Metadata[key]
+		switch {
+		case len(value) == 0 && !known, known && len(value) > 0 && bytes.Equal(stored, value):
+			continue
+		case len(value) == 0:
+			delete(d.session.Metadata, key)
+		default:
+			if d.session.Metadata == nil {
+				d.session.Metadata = make(map[string][]byte)
+			}
+			d.session.Metadata[key] = value
+		}
+		d.changed = true
+	}
+	if len(d.session.Metadata) > maxMetadataKeys {
+		return errMetadataCount
+	}
+	return nil
+}
+
+// advance marks the session as changed once, whatever the number of changes.
+func (d *decision) advance() (err error) {
+	if !d.changed {
+		return nil
+	}
+	d.session.Sequence++
+	d.session.Changed = d.now
+	d.session.TokenID, err = newTokenID(d.random)
+	return err
+}
+
+// change returns what to commit. After a denial the session stays as it was, and
+// only what the failed check did to the user is written.
+func (d *decision) change(denied *fault.Fault) Change {
+	c := Change{Old: d.loaded.Session, OldUser: d.loaded.User, NewUser: d.user}
+	if denied == nil && d.changed {
+		c.New = d.session
+		c.Rely = d.rely
+	}
+	return c
+}
+
+// empty reports whether there is nothing to commit.
+func (c Change) empty() bool { return c.New == nil && !c.userChanged() }
+
+func (c Change) userChanged() bool {
+	return c.NewUser != nil && c.NewUser.Guard.Version != c.OldUser.Guard.Version
+}

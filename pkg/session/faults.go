@@ -1,0 +1,41 @@
+package session
+
+import "github.com/stepup-auth/stepup/pkg/fault"
+
+// Faults of the session service (wire contract, section 4.4).
+var (
+	ErrNotFound       = fault.New(fault.NotFound, "QUERY-SFeaa", "Session does not exist")
+	ErrTerminated     = fault.New(fault.FailedPrecondition, "COMMAND-Hewfq", "Session already terminated")
+	ErrExpired        = fault.New(fault.FailedPrecondition, "COMMAND-Hkl3d", "Session has expired")
+	ErrReadToken      = fault.New(fault.PermissionDenied, "QUERY-dsfr3", "Permission denied")
+	ErrDeleteToken    = fault.New(fault.PermissionDenied, "COMMAND-sGr42", "Session Token is invalid")
+	ErrUserUnknown    = fault.New(fault.NotFound, "QUERY-Dfbg2", "User could not be found")
+	ErrUserChange     = fault.New(fault.InvalidArgument, "", "user change not possible")
+	ErrPasswordNoUser = fault.New(fault.FailedPrecondition, "COMMAND-Sfw3f", "User ID missing")
+	ErrPasswordGone   = fault.New(fault.FailedPrecondition, "COMMAND-3n77z", "User could not be found")
+	ErrLifetime       = fault.New(fault.InvalidArgument, "COMMAND-asEG4", "Session lifetime must not be less than 0")
+
+	// ErrUserNotActive carries the raw key as its text, because clients of the
+	// original match exactly that.
+	ErrUserNotActive = fault.New(fault.FailedPrecondition, "SESSION-Gj4ko", "Errors.User.NotActive")
+)
+
+// Faults of limits that the original does not have.
+var (
+	errMetadataCount = fault.New(fault.InvalidArgument, "STEPUP-metadata-count", "metadata: a session holds at most 64 keys")
+	errMetadataKey   = fault.New(fault.InvalidArgument, "STEPUP-metadata-key", "metadata: keys must have between 1 and 200 characters")
+	errMetadataValue = fault.New(fault.InvalidArgument, "STEPUP-metadata-value", "metadata: values must not exceed 4096 bytes")
+	errAgentSize     = fault.New(fault.InvalidArgument, "STEPUP-user-agent", "user_agent: must not exceed 16384 bytes, its fingerprint_id 200 characters")
+)
+
+// Faults of a session token as bearer (wire contract, section 4.3).
+var (
+	errBearerInvalid  = fault.New(fault.Unauthenticated, "AUTH-7fs1e", "Errors.Token.Invalid")
+	errBearerExpired  = fault.New(fault.PermissionDenied, "AUTHZ-EGDo3", "session expired")
+	errBearerFactors  = fault.New(fault.PermissionDenied, "AUTHZ-Kl3p0", "authentication required")
+	errBearerTooFew   = fault.New(fault.PermissionDenied, "AUTHZ-Kl3p0", "mfa required")
+	errListLimit      = fault.New(fault.InvalidArgument, "QUERY-4M0fs", "Limit exceeded")
+	errListCreator    = fault.New(fault.InvalidArgument, "GRPC-x8n24uh", "List.Query.Invalid")
+	errListUserAgent  = fault.New(fault.InvalidArgument, "GRPC-x8n23uh", "List.Query.Invalid")
+	errListComparison = fault.New(fault.InvalidArgument, "GRPC-Dwigt", "List.Query.InvalidComparisonMethod")
+)

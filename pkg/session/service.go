@@ -1,0 +1,138 @@
+package session
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/retry"
+	"github.com/stepup-auth/stepup/pkg/user"
+)
+
+// Config holds what a Service needs; all fields are required.
+type Config struct {
+	Store   Store
+	Hasher  user.Hasher
+	Lockout user.Lockout
+	Tokens  Tokens
+	Now     func() time.Time
+	Random  io.Reader
+	Retry   retry.Policy
+}
+
+// Service is the session service. It is safe for concurrent use.
+type Service struct{ c Config }
+
+// New returns a service.
+func New(c Config) *Service { return &Service{c} }
+
+// now is the time of a decision, at the precision that the store keeps.
+func (s *Service) now() time.Time { return s.c.Now().UTC().Truncate(time.Microsecond) }
+
+// Create starts a session. The caller needs session.write for the instance. If a
+// check fails no session comes to be, but the failure counts.
+func (s *Service) Create(ctx context.Context, caller access.Caller, c Create) (Result, error) {
+	if err := caller.Require(access.SessionWrite, ""); err != nil {
+		return Result{}, err
+	}
+	if err := c.Agent.validate(); err != nil {
+		return Result{}, err
+	}
+	return s.take(ctx, Ref{}, c.Step, func(d *decision) (*fault.Fault, error) {
+		if denied, err := d.userCanStart(ctx, c.Checks); denied != nil || err != nil {
+			return denied, err
+		}
+		return d.create(ctx, caller, c)
+	})
+}
+
+// Set steps a session up. The caller needs session.write where the session's user
+// is. It is all or nothing: a failing check leaves the session as it was, its token
+// included. A Set that has nothing to change answers without a new token.
+func (s *Service) Set(ctx context.Context, caller access.Caller, c Set) (Result, error) {
+	if err := caller.RequireAnywhere(access.SessionWrite); err != nil {
+		return Result{}, err
+	}
+	return s.take(ctx, Ref{SessionID: c.SessionID}, c.Step, func(d *decision) (*fault.Fault, error) {
+		return d.set(ctx, caller, c)
+	})
+}
+
+// take loads, decides and commits, again when the race is lost, and then answers.
+func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*decision) (*fault.Fault, error)) (Result, error) {
+	if err := step.validate(); err != nil {
+		return Result{}, err
+	}
+	ref = ref.naming(step.Checks)
+	proof := s.proof(step.Checks)
+	var result Result
+	err := s.c.Retry.OnConflict(ctx, func() error {
+		d, err := s.load(ctx, ref)
+		if err != nil {
+			return err
+		}
+		d.proof = proof
+		denied, err := decide(d)
+		if err != nil {
+			return err
+		}
+		if err := s.commit(ctx, d.change(denied)); err != nil {
+			return err
+		}
+		if denied != nil {
+			return denied
+		}
+		result, err = s.answer(d)
+		return err
+	})
+	return result, err
+}
+
+// naming adds what the checks say about whom to load.
+func (r Ref) naming(c Checks) Ref {
+	if c.User != nil {
+		r.UserID, r.LoginName = c.User.ID, c.User.LoginName
+	}
+	if c.needsUser() {
+		r.Depth = WholeUser
+	}
+	return r
+}
+
+func (s *Service) proof(c Checks) *user.Proof {
+	if c.Password == nil {
+		return nil
+	}
+	return user.NewProof(s.c.Hasher, s.c.Random, c.Password.Plain)
+}
+
+func (s *Service) load(ctx context.Context, ref Ref) (*decision, error) {
+	loaded, err := s.c.Store.Load(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	d := &decision{now: s.now(), random: s.c.Random, lockout: s.c.Lockout, loaded: loaded}
+	if loaded.User != nil {
+		d.user = loaded.User.Clone()
+	}
+	return d, nil
+}
+
+func (s *Service) commit(ctx context.Context, c Change) error {
+	if c.empty() {
+		return nil
+	}
+	return s.c.Store.Commit(ctx, c)
+}
+
+func (s *Service) answer(d *decision) (Result, error) {
+	r := Result{SessionID: d.session.ID, Details: d.session.details()}
+	if !d.changed {
+		return r, nil
+	}
+	var err error
+	r.Token, err = s.c.Tokens.Format(Token{SessionID: d.session.ID, ID: d.session.TokenID})
+	return r, err
+}

@@ -1,0 +1,140 @@
+// Package session owns sessions: what they are, how they are stepped up one factor
+// at a time, who may see and change them, and when they are over.
+//
+// Every change runs in the same four steps. Load reads the session and its user.
+// Decide is a pure function of what was loaded, the command, the time and random
+// bytes. Commit writes everything that changed in one conditional write that fails
+// when anything the decision relied on has moved on; then the decision runs again.
+// Only then is the outcome revealed, be it good or bad, so that no number of
+// parallel guesses learns more than the limits allow.
+package session
+
+import (
+	"crypto/subtle"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/user"
+)
+
+// Session is one login in the making or made. Times are UTC with microseconds.
+type Session struct {
+	ID string
+	// Creator is the caller who created the session.
+	Creator          string
+	Created, Changed time.Time
+	// Sequence counts the committed changes, the creation included.
+	Sequence uint64
+	// TokenID is the random part of the one token that is current.
+	TokenID TokenID
+	// ExpiresAt is zero for a session that does not expire.
+	ExpiresAt time.Time
+	// TerminatedAt is zero until the session is deleted. What is left from then on
+	// is a tombstone, so that a late change is told what happened.
+	TerminatedAt time.Time
+	Factors      Factors
+	Metadata     map[string][]byte
+	Agent        UserAgent
+}
+
+// Factors are the checks that have passed. A zero time means not checked.
+type Factors struct {
+	User UserFactor
+	// Password is when the password was last verified.
+	Password time.Time
+}
+
+// UserFactor binds the session to a user; it is zero before the user check.
+type UserFactor struct {
+	ID           string
+	Organization string
+	VerifiedAt   time.Time
+	// Epoch is the user's epoch at the check; see user.Guard.
+	Epoch int64
+}
+
+// UserAgent is what the creator told about the end user's device. It is stored once.
+type UserAgent struct {
+	Fingerprint string
+	// IP is not valid when none, or none that parses, was given.
+	IP          netip.Addr
+	Description string
+	Header      map[string][]string
+}
+
+// Zero reports whether nothing was told.
+func (a UserAgent) Zero() bool {
+	return a.Fingerprint == "" && !a.IP.IsValid() && a.Description == "" && len(a.Header) == 0
+}
+
+// Bound reports whether a user was checked.
+func (s *Session) Bound() bool { return s.Factors.User.ID != "" }
+
+// Expired reports whether the lifetime is over. The judge is the caller's clock,
+// never the presence of the stored item.
+func (s *Session) Expired(now time.Time) bool {
+	return !s.ExpiresAt.IsZero() && s.ExpiresAt.Before(now)
+}
+
+// Ended reports whether the session is over for good: deleted, or its user was
+// locked, deactivated or deleted since. The guard is the bound user's, nil when
+// there is none.
+func (s *Session) Ended(guard *user.Guard) bool {
+	if !s.TerminatedAt.IsZero() {
+		return true
+	}
+	return s.Bound() && (guard == nil || guard.Epoch != s.Factors.User.Epoch)
+}
+
+// HasToken reports in constant time whether the token id is the current one.
+func (s *Session) HasToken(id TokenID) bool {
+	return subtle.ConstantTimeCompare(s.TokenID[:], id[:]) == 1
+}
+
+// Clone returns a copy that shares nothing with the original.
+func (s *Session) Clone() *Session {
+	c := *s
+	c.Metadata = maps.Clone(s.Metadata)
+	for k, v := range c.Metadata {
+		c.Metadata[k] = slices.Clone(v)
+	}
+	c.Agent.Header = maps.Clone(s.Agent.Header)
+	for k, v := range c.Agent.Header {
+		c.Agent.Header[k] = slices.Clone(v)
+	}
+	return &c
+}
+
+// dropOutdated forgets factors that no longer count: a password that was changed
+// after it was verified.
+func (f *Factors) dropOutdated(guard *user.Guard) {
+	if guard != nil && f.Password.Before(guard.PasswordChanged) {
+		f.Password = time.Time{}
+	}
+}
+
+// Authenticated reports whether any factor beyond naming the user has passed.
+func (f Factors) Authenticated() bool { return f.count() > 0 }
+
+// MultiFactor reports whether the factors that passed are at least two.
+func (f Factors) MultiFactor() bool { return f.count() > 1 }
+
+func (f Factors) count() int {
+	n := 0
+	if !f.Password.IsZero() {
+		n++
+	}
+	return n
+}
+
+// tombstone returns what stays of a terminated session. The user stays, because
+// permission to see the outcome hangs on it; what describes people goes.
+func (s *Session) tombstone(now time.Time) *Session {
+	t := s.Clone()
+	t.TerminatedAt, t.Changed = now, now
+	t.Sequence++
+	t.Metadata, t.Agent = nil, UserAgent{Fingerprint: s.Agent.Fingerprint}
+	return t
+}

@@ -1,0 +1,94 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/user"
+)
+
+// Store keeps sessions and reads their users. Its methods return faults of kind
+// Unavailable, DeadlineExceeded, Canceled or Internal when the store fails.
+type Store interface {
+	// Load reads what a decision is about, strongly consistent.
+	Load(ctx context.Context, r Ref) (Loaded, error)
+	// Commit writes the change, all or nothing. It returns fault.Conflict when
+	// the session or a user that the change relies on is not what was loaded.
+	Commit(ctx context.Context, c Change) error
+	// Sessions returns those of the ids that exist, tombstones included, in no
+	// order.
+	Sessions(ctx context.Context, ids []string) ([]*Session, error)
+	// SessionIDs returns the ids of the sessions from one source. A session that
+	// was just created may be missing for a moment where the store's indexes lag.
+	SessionIDs(ctx context.Context, s Source) ([]string, error)
+	// Users returns those of the ids that exist, in no order.
+	Users(ctx context.Context, ids []string) ([]*user.User, error)
+}
+
+// Ref says what to load.
+type Ref struct {
+	// SessionID is empty for a session that does not exist yet.
+	SessionID string
+	// UserID or LoginName name a user; with neither it is the session's own.
+	UserID, LoginName string
+	// Depth says how much of the user is needed.
+	Depth Depth
+}
+
+// Depth is how much of a user is loaded.
+type Depth uint8
+
+// The depths.
+const (
+	// GuardOnly loads what tells whether the session is alive.
+	GuardOnly Depth = iota
+	// WholeUser loads the user with all authenticators.
+	WholeUser
+)
+
+// Loaded is what a decision starts from.
+type Loaded struct {
+	// Session is nil when there is none.
+	Session *Session
+	// Guard is that of the session's user; nil when none is bound or it is gone.
+	Guard *user.Guard
+	// User is the named user, or without a name the session's, at WholeUser; nil
+	// when there is none.
+	User *user.User
+}
+
+// Change is all that one decision writes.
+type Change struct {
+	// Old and New are the session before and after. New is nil when the session
+	// stays as it is, Old is nil when it is created.
+	Old, New *Session
+	// OldUser and NewUser are the user before and after; the user is written when
+	// their versions differ.
+	OldUser, NewUser *user.User
+	// Rely makes the commit fail when the user, though not changed by this
+	// decision, has moved on.
+	Rely bool
+}
+
+// SourceKind is where a list of sessions begins.
+type SourceKind uint8
+
+// The sources.
+const (
+	// EverySession is all sessions of the instance.
+	EverySession SourceKind = iota
+	// OfUser is the sessions bound to a user.
+	OfUser
+	// OfCreator is the sessions that a caller created.
+	OfCreator
+	// OfAgent is the sessions of a user agent's fingerprint.
+	OfAgent
+)
+
+// Source selects sessions by one stored attribute and, when set, by the time they
+// were created, both ends included.
+type Source struct {
+	Kind     SourceKind
+	Value    string
+	From, To time.Time
+}

@@ -1,0 +1,180 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stepup-auth/stepup/pkg/session"
+	"github.com/stepup-auth/stepup/pkg/table"
+	"github.com/stepup-auth/stepup/pkg/user"
+)
+
+// parallelReads bounds how many requests one list sends at a time.
+const parallelReads = 8
+
+// Sessions implements session.Store.
+func (s *Store) Sessions(ctx context.Context, ids []string) ([]*session.Session, error) {
+	keys := make([]table.Key, 0, len(ids))
+	for _, id := range ids {
+		if id != "" {
+			keys = append(keys, sessionKey(id))
+		}
+	}
+	items, err := s.batch(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	var found []*session.Session
+	for i, item := range items {
+		decoded, err := decodeSession(sessionID(keys[i]), item)
+		if err != nil {
+			return nil, err
+		}
+		if decoded != nil {
+			found = append(found, decoded)
+		}
+	}
+	return found, nil
+}
+
+// SessionIDs implements session.Store.
+func (s *Store) SessionIDs(ctx context.Context, source session.Source) ([]string, error) {
+	index, partitions := sourcePartitions(source)
+	return s.indexed(ctx, index, partitions, table.Query{From: bornKey(source.From), To: bornKey(source.To)}, sessionID)
+}
+
+// User implements user.Store.
+func (s *Store) User(ctx context.Context, id string) (*user.User, error) {
+	items := make(map[string]table.Item)
+	err := s.rows(ctx, table.Query{PK: userPartition(id)}, func(r table.Row) {
+		items[r.Key.SK] = r.Attrs
+	})
+	if err != nil {
+		return nil, err
+	}
+	return decodeUser(id, items[skMain], items[skGuard])
+}
+
+func (s *Store) guard(ctx context.Context, id string) (*user.Guard, error) {
+	item, err := s.table.Get(ctx, guardKey(id))
+	if err != nil {
+		return nil, err
+	}
+	return decodeGuard(id, item)
+}
+
+// UserByLoginName implements user.Store.
+func (s *Store) UserByLoginName(ctx context.Context, loginName string) (*user.User, error) {
+	id, err := s.idByLoginName(ctx, loginName)
+	if err != nil || id == "" {
+		return nil, err
+	}
+	return s.User(ctx, id)
+}
+
+func (s *Store) idByLoginName(ctx context.Context, loginName string) (string, error) {
+	item, err := s.table.Get(ctx, loginKey(loginName))
+	if err != nil {
+		return "", err
+	}
+	r := &record{item: item}
+	id := get[string](r, attrUserID)
+	if r.err != nil {
+		return "", corrupt(loginKey(loginName), r.err)
+	}
+	return id, nil
+}
+
+// Users implements user.Store and session.Store.
+func (s *Store) Users(ctx context.Context, ids []string) ([]*user.User, error) {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	keys := make([]table.Key, 0, 2*len(ids))
+	for _, id := range ids {
+		keys = append(keys, userKey(id), guardKey(id))
+	}
+	items, err := s.batch(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	var found []*user.User
+	for i, id := range ids {
+		u, err := decodeUser(id, items[2*i], items[2*i+1])
+		if err != nil {
+			return nil, err
+		}
+		if u != nil {
+			found = append(found, u)
+		}
+	}
+	return found, nil
+}
+
+// UserIDsByEmail implements user.Store.
+func (s *Store) UserIDsByEmail(ctx context.Context, address string) ([]string, error) {
+	var ids []string
+	err := s.rows(ctx, table.Query{PK: emailPartition(address)}, func(r table.Row) {
+		ids = append(ids, r.Key.SK)
+	})
+	return ids, err
+}
+
+// AllUserIDs implements user.Store.
+func (s *Store) AllUserIDs(ctx context.Context) ([]string, error) {
+	return s.indexed(ctx, indexTime, allShards(allUsers), table.Query{}, userID)
+}
+
+// indexed reads the partitions of an index side by side and returns what toID makes
+// of the keys.
+func (s *Store) indexed(ctx context.Context, index string, partitions []string, q table.Query, toID func(table.Key) string) ([]string, error) {
+	found := make([][]string, len(partitions))
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.SetLimit(parallelReads)
+	for i, partition := range partitions {
+		reads.Go(func() error {
+			q := q
+			q.Index, q.PK = index, partition
+			return s.rows(ctx, q, func(r table.Row) { found[i] = append(found[i], toID(r.Key)) })
+		})
+	}
+	if err := reads.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.Concat(found...), nil
+}
+
+// rows reads all pages of a query.
+func (s *Store) rows(ctx context.Context, q table.Query, each func(table.Row)) error {
+	for {
+		page, err := s.table.Query(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, row := range page.Rows {
+			each(row)
+		}
+		if page.Next == "" {
+			return nil
+		}
+		q.Cursor = page.Next
+	}
+}
+
+// batch reads any number of different keys, in their order.
+func (s *Store) batch(ctx context.Context, keys []table.Key) ([]table.Item, error) {
+	items := make([]table.Item, len(keys))
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.SetLimit(parallelReads)
+	for start := 0; start < len(keys); start += table.MaxBatch {
+		end := min(start+table.MaxBatch, len(keys))
+		reads.Go(func() error {
+			part, err := s.table.BatchGet(ctx, keys[start:end])
+			copy(items[start:end], part)
+			return err
+		})
+	}
+	return items, reads.Wait()
+}

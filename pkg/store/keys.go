@@ -1,0 +1,134 @@
+// Package store owns the repositories: which item holds what, under which key, and
+// which reads and writes the domain's operations need. It is written against the
+// item port, so that every store under it behaves alike.
+//
+// All keys are made in this file. The table, by access pattern:
+//
+//	session            SES#<id>        A           everything of a session, also open challenges
+//	user               USR#<id>        A           profile, addresses, password hash
+//	user's guard       USR#<id>        GUARD       version, state, epoch, failed attempts
+//	login name         LOGIN#<name>    A           makes the name unique, leads to the user
+//	email address      EMAIL#<addr>    <user id>   leads to the users with the address
+//	API key            KEYS            <id>        few, so one partition lists them
+//
+// A user is read with one query of the partition. The guard's version counts every
+// change of any of the user's items and is the condition of every write to them.
+package store
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strings"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/session"
+	"github.com/stepup-auth/stepup/pkg/table"
+	"github.com/stepup-auth/stepup/pkg/user"
+)
+
+// The indexes. Their keys are set when a session is created or bound and never
+// change, and they project keys only, so a PATCH pays for none of them.
+const (
+	indexUser    = "byUser"
+	indexCreator = "byCreator"
+	indexAgent   = "byAgent"
+	indexTime    = "byTime"
+
+	attrBorn = "born" // sort key of all indexes: see bornKey
+	attrTTL  = "ttl"
+)
+
+// Schema is the definition of the table that this package expects; a test holds it
+// next to the deployed template.
+func Schema() table.Schema {
+	s := table.Schema{TTL: attrTTL}
+	for _, name := range []string{indexUser, indexCreator, indexAgent, indexTime} {
+		s.Indexes = append(s.Indexes, table.Index{Name: name, PK: name, SK: attrBorn})
+	}
+	return s
+}
+
+// Sort keys of a user's items, and of items that are alone in their partition.
+const (
+	skMain  = "A"
+	skGuard = "GUARD"
+)
+
+const sessionPrefix = "SES#"
+
+func sessionKey(id string) table.Key { return table.Key{PK: sessionPrefix + id, SK: skMain} }
+
+func sessionID(k table.Key) string { return strings.TrimPrefix(k.PK, sessionPrefix) }
+
+const userPrefix = "USR#"
+
+func userPartition(id string) string { return userPrefix + id }
+
+func userID(k table.Key) string { return strings.TrimPrefix(k.PK, userPrefix) }
+
+func userKey(id string) table.Key { return table.Key{PK: userPartition(id), SK: skMain} }
+
+func guardKey(id string) table.Key { return table.Key{PK: userPartition(id), SK: skGuard} }
+
+func loginKey(loginName string) table.Key {
+	return table.Key{PK: "LOGIN#" + user.LoginKey(loginName), SK: skMain}
+}
+
+func emailPartition(address string) string { return "EMAIL#" + strings.ToLower(address) }
+
+func emailKey(address, userID string) table.Key {
+	return table.Key{PK: emailPartition(address), SK: userID}
+}
+
+const keysPartition = "KEYS"
+
+func apiKeyKey(id string) table.Key { return table.Key{PK: keysPartition, SK: id} }
+
+// shards is how many partitions hold an index key that most sessions may share: one
+// partition takes 1000 writes a second, and a login service creates every session
+// under one creator.
+const shards = 8
+
+func shardOf(id string) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id)) // a hash's Write never fails
+	return int(h.Sum32() % shards)
+}
+
+func sharded(prefix string, shard int) string { return fmt.Sprintf("%s#%d", prefix, shard) }
+
+const (
+	allSessions = "SES"
+	allUsers    = "USR"
+)
+
+// sourcePartitions returns the index and its partitions that hold a source.
+func sourcePartitions(s session.Source) (index string, partitions []string) {
+	switch s.Kind {
+	case session.OfUser:
+		return indexUser, []string{s.Value}
+	case session.OfAgent:
+		return indexAgent, []string{s.Value}
+	case session.OfCreator:
+		return indexCreator, allShards(s.Value)
+	default:
+		return indexTime, allShards(allSessions)
+	}
+}
+
+func allShards(prefix string) []string {
+	all := make([]string, shards)
+	for i := range all {
+		all[i] = sharded(prefix, i)
+	}
+	return all
+}
+
+// bornKey is a time as an index's sort key: microseconds in 16 digits, which sort as
+// text until the year 2286. The zero time is the empty, open end of a range.
+func bornKey(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%016d", max(t.UnixMicro(), 0))
+}

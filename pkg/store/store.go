@@ -1,0 +1,141 @@
+package store
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stepup-auth/stepup/pkg/session"
+	"github.com/stepup-auth/stepup/pkg/table"
+	"github.com/stepup-auth/stepup/pkg/user"
+)
+
+// Store implements the stores of the domain packages. It is safe for concurrent use.
+type Store struct {
+	table  table.Table
+	random io.Reader
+	bound  bindings
+}
+
+// The stores of the domain, all kept in one table.
+var (
+	_ session.Store = (*Store)(nil)
+	_ user.Store    = (*Store)(nil)
+)
+
+// New returns a store on the table, which must have Schema. Random marks writes.
+func New(t table.Table, random io.Reader) *Store {
+	return &Store{table: t, random: random}
+}
+
+// Load implements session.Store. What can be named is read side by side; a bound
+// user that is not known beforehand costs a second round trip.
+func (s *Store) Load(ctx context.Context, r session.Ref) (session.Loaded, error) {
+	named := r.UserID != "" || r.LoginName != ""
+	guess := r.UserID
+	if !named {
+		guess = s.bound.userOf(r.SessionID)
+	}
+	var l session.Loaded
+	var early loadedUser
+	reads, readCtx := errgroup.WithContext(ctx)
+	reads.Go(func() (err error) { l.Session, err = s.session(readCtx, r.SessionID); return err })
+	reads.Go(func() (err error) { early, err = s.userAt(readCtx, guess, r.LoginName, r.Depth); return err })
+	if err := reads.Wait(); err != nil {
+		return session.Loaded{}, err
+	}
+	l.User, l.Guard = early.user, early.guard
+	if l.Session == nil || !l.Session.Bound() {
+		l.Guard = nil
+		return l, nil
+	}
+	s.remember(l.Session)
+	if owner := l.Session.Factors.User.ID; early.id != owner {
+		late, err := s.userAt(ctx, owner, "", r.Depth)
+		if err != nil {
+			return session.Loaded{}, err
+		}
+		l.Guard = late.guard
+		if !named {
+			l.User = late.user
+		}
+	}
+	return l, nil
+}
+
+// loadedUser is what userAt found; user and guard are nil when there is none.
+type loadedUser struct {
+	id    string
+	user  *user.User
+	guard *user.Guard
+}
+
+// userAt reads a user by id or login name at the depth; neither name reads nothing.
+func (s *Store) userAt(ctx context.Context, id, loginName string, depth session.Depth) (loadedUser, error) {
+	if id == "" && loginName != "" {
+		var err error
+		if id, err = s.idByLoginName(ctx, loginName); err != nil {
+			return loadedUser{}, err
+		}
+	}
+	found := loadedUser{id: id}
+	if id == "" {
+		return found, nil
+	}
+	var err error
+	if depth == session.GuardOnly {
+		found.guard, err = s.guard(ctx, id)
+		return found, err
+	}
+	if found.user, err = s.User(ctx, id); found.user != nil {
+		found.guard = &found.user.Guard
+	}
+	return found, err
+}
+
+func (s *Store) session(ctx context.Context, id string) (*session.Session, error) {
+	if id == "" {
+		return nil, nil
+	}
+	item, err := s.table.Get(ctx, sessionKey(id))
+	if err != nil {
+		return nil, err
+	}
+	return decodeSession(id, item)
+}
+
+func (s *Store) remember(found *session.Session) {
+	if found.Bound() {
+		s.bound.put(found.ID, found.Factors.User.ID)
+	}
+}
+
+// bindings remembers which user a session is bound to. That never changes, so the
+// memory cannot be wrong; it only saves a round trip. It keeps two generations and
+// drops the older one when the younger is full.
+type bindings struct {
+	mu           sync.Mutex
+	young, older map[string]string
+}
+
+const generation = 4096
+
+func (b *bindings) userOf(sessionID string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if u, known := b.young[sessionID]; known {
+		return u
+	}
+	return b.older[sessionID]
+}
+
+func (b *bindings) put(sessionID, userID string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.young == nil || len(b.young) >= generation {
+		b.young, b.older = make(map[string]string), b.young
+	}
+	b.young[sessionID] = userID
+}

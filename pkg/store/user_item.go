@@ -1,0 +1,170 @@
+package store
+
+import (
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/table"
+	"github.com/stepup-auth/stepup/pkg/user"
+)
+
+// Attributes of a user's items; those shared with sessions are declared there.
+const (
+	attrUsername       = "un"
+	attrGivenName      = "gn"
+	attrFamilyName     = "fn"
+	attrNickName       = "nn"
+	attrDisplayName    = "dn"
+	attrLanguage       = "lang"
+	attrGender         = "g"
+	attrEmail          = "em"
+	attrEmailVerified  = "emv"
+	attrPhone          = "ph"
+	attrPhoneVerified  = "phv"
+	attrHash           = "pwh"
+	attrChangeRequired = "pwc"
+
+	attrState           = "st"
+	attrPasswordChanged = "pwat"
+	attrAttempts        = "att"
+	attrFailures        = "n"
+	attrLockedUntil     = "til"
+	attrMarker          = "w" // random per write; see Store.commit
+
+	attrUserID = "u"
+)
+
+// deletedLife is how long the guard of a deleted user stays. Sessions of the user
+// are dead with the guard and without it; it stays for the record of the deletion.
+const deletedLife = 30 * 24 * time.Hour
+
+// entry is one item of an aggregate.
+type entry struct {
+	key    table.Key
+	item   table.Item
+	unique bool // nobody else may hold this key
+}
+
+// userEntries returns the items that a user consists of, but for the guard. A
+// deleted user has none.
+func userEntries(u *user.User) []entry {
+	if u == nil || u.Guard.State == user.StateDeleted {
+		return nil
+	}
+	entries := []entry{
+		{key: userKey(u.ID), item: userItem(u)},
+		{key: loginKey(u.LoginName()), item: table.Item{attrUserID: u.ID}, unique: true},
+	}
+	if u.Email.Address != "" {
+		entries = append(entries, entry{key: emailKey(u.Email.Address, u.ID), item: table.Item{attrUserID: u.ID}})
+	}
+	return entries
+}
+
+func userItem(u *user.User) table.Item {
+	r := newRecord()
+	put(r, attrOrg, u.Organization)
+	put(r, attrUsername, u.Username)
+	r.putTime(attrCreated, u.Created)
+	put(r, attrGivenName, u.Profile.GivenName)
+	put(r, attrFamilyName, u.Profile.FamilyName)
+	put(r, attrNickName, u.Profile.NickName)
+	put(r, attrDisplayName, u.Profile.DisplayName)
+	put(r, attrLanguage, u.Profile.Language)
+	put(r, attrGender, int64(u.Profile.Gender))
+	put(r, attrEmail, u.Email.Address)
+	put(r, attrEmailVerified, u.Email.Verified)
+	put(r, attrPhone, u.Phone.Address)
+	put(r, attrPhoneVerified, u.Phone.Verified)
+	put(r, attrHash, u.Password.Hash)
+	put(r, attrChangeRequired, u.Password.ChangeRequired)
+	put(r, attrBorn, bornKey(u.Created))
+	put(r, indexTime, sharded(allUsers, shardOf(u.ID)))
+	return r.item
+}
+
+func guardItem(g *user.Guard, marker []byte) table.Item {
+	r := newRecord()
+	put(r, attrVersion, int64(g.Version))
+	r.putTime(attrChanged, g.Changed)
+	put(r, attrState, int64(g.State))
+	put(r, attrEpoch, g.Epoch)
+	r.putTime(attrPasswordChanged, g.PasswordChanged)
+	attempts := make(map[string]any, len(g.Attempts))
+	for kind, at := range g.Attempts {
+		a := newRecord()
+		put(a, attrFailures, int64(at.Failures))
+		a.putTime(attrLockedUntil, at.LockedUntil)
+		attempts[string(kind)] = map[string]any(a.item)
+	}
+	r.putMap(attrAttempts, attempts)
+	r.putBytes(attrMarker, marker)
+	if g.State == user.StateDeleted {
+		put(r, attrTTL, g.Changed.Add(deletedLife).Unix())
+	}
+	return r.item
+}
+
+// decodeGuard returns nil for an absent item.
+func decodeGuard(id string, item table.Item) (*user.Guard, error) {
+	if item == nil {
+		return nil, nil
+	}
+	r := &record{item: item}
+	g := &user.Guard{
+		UserID:          id,
+		Version:         uint64(get[int64](r, attrVersion)),
+		Changed:         r.getTime(attrChanged),
+		State:           user.State(get[int64](r, attrState)),
+		Epoch:           get[int64](r, attrEpoch),
+		PasswordChanged: r.getTime(attrPasswordChanged),
+	}
+	attempts := r.nested(attrAttempts)
+	for kind := range attempts.item {
+		a := attempts.nested(kind)
+		if g.Attempts == nil {
+			g.Attempts = make(map[user.Authenticator]user.Attempts, len(attempts.item))
+		}
+		g.Attempts[user.Authenticator(kind)] = user.Attempts{
+			Failures:    int(get[int64](a, attrFailures)),
+			LockedUntil: a.getTime(attrLockedUntil),
+		}
+		attempts.adopt(a)
+	}
+	r.adopt(attempts)
+	if r.err != nil {
+		return nil, corrupt(guardKey(id), r.err)
+	}
+	return g, nil
+}
+
+// decodeUser puts a user together. It returns nil when there is none, or when all
+// that is left is the guard of a deleted one.
+func decodeUser(id string, main, guard table.Item) (*user.User, error) {
+	g, err := decodeGuard(id, guard)
+	if err != nil || g == nil || main == nil || g.State == user.StateDeleted {
+		return nil, err
+	}
+	r := &record{item: main}
+	u := &user.User{
+		ID:           id,
+		Organization: get[string](r, attrOrg),
+		Username:     get[string](r, attrUsername),
+		Created:      r.getTime(attrCreated),
+		Profile: user.Profile{
+			GivenName:   get[string](r, attrGivenName),
+			FamilyName:  get[string](r, attrFamilyName),
+			NickName:    get[string](r, attrNickName),
+			DisplayName: get[string](r, attrDisplayName),
+			Language:    get[string](r, attrLanguage),
+			Gender:      user.Gender(get[int64](r, attrGender)),
+		},
+		Email:    user.Contact{Address: get[string](r, attrEmail), Verified: get[bool](r, attrEmailVerified)},
+		Phone:    user.Contact{Address: get[string](r, attrPhone), Verified: get[bool](r, attrPhoneVerified)},
+		Password: user.Password{Hash: get[string](r, attrHash), ChangeRequired: get[bool](r, attrChangeRequired)},
+		Guard:    *g,
+	}
+	if r.err != nil {
+		return nil, corrupt(userKey(id), r.err)
+	}
+	return u, nil
+}

@@ -1,0 +1,200 @@
+package user
+
+import (
+	"context"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/fault"
+)
+
+// Faults of a change of state (wire contract, section 6.9).
+var (
+	errLockState       = fault.New(fault.FailedPrecondition, "COMMAND-lgws8wtsqf", "User cannot be locked in this state")
+	errUnlockState     = fault.New(fault.FailedPrecondition, "COMMAND-olb9vb0oca", "User is not locked")
+	errInactiveAlready = fault.New(fault.FailedPrecondition, "COMMAND-5gunjw0cd7", "User is already inactive")
+	errStillInitial    = fault.New(fault.FailedPrecondition, "COMMAND-gvx4kct9r2", "User has not been set up yet")
+	errReactivateState = fault.New(fault.FailedPrecondition, "COMMAND-s5qqcz97hf", "User is not inactive")
+)
+
+// Lock stops the user from signing in and ends all sessions at once. It returns a
+// fault of kind FailedPrecondition unless the user is active or initial.
+func (s *Service) Lock(ctx context.Context, caller access.Caller, id string) (*User, error) {
+	return s.administer(ctx, caller, id, func(u *User, now time.Time) *fault.Fault {
+		if !u.Guard.CanStart() {
+			return errLockState
+		}
+		u.Guard.State = StateLocked
+		u.endSessions(now)
+		return nil
+	})
+}
+
+// Unlock lets a locked user sign in again and forgets all failed attempts, those of
+// a disabled authenticator included. Ended sessions stay ended.
+func (s *Service) Unlock(ctx context.Context, caller access.Caller, id string) (*User, error) {
+	return s.administer(ctx, caller, id, func(u *User, _ time.Time) *fault.Fault {
+		if u.Guard.State != StateLocked && len(u.Guard.Attempts) == 0 {
+			return errUnlockState
+		}
+		if u.Guard.State == StateLocked {
+			u.Guard.State = StateActive
+		}
+		u.Guard.Attempts = nil
+		return nil
+	})
+}
+
+// Deactivate is Lock with another name on it: for people who left, not for attacks.
+func (s *Service) Deactivate(ctx context.Context, caller access.Caller, id string) (*User, error) {
+	return s.administer(ctx, caller, id, func(u *User, now time.Time) *fault.Fault {
+		switch u.Guard.State {
+		case StateInactive:
+			return errInactiveAlready
+		case StateInitial:
+			return errStillInitial
+		default:
+			u.Guard.State = StateInactive
+			u.endSessions(now)
+			return nil
+		}
+	})
+}
+
+// Reactivate undoes Deactivate. Ended sessions stay ended.
+func (s *Service) Reactivate(ctx context.Context, caller access.Caller, id string) (*User, error) {
+	return s.administer(ctx, caller, id, func(u *User, _ time.Time) *fault.Fault {
+		if u.Guard.State != StateInactive {
+			return errReactivateState
+		}
+		u.Guard.State = StateActive
+		return nil
+	})
+}
+
+// Delete removes the user and everything known of them, and ends all sessions at
+// once. The id and the login name are free again.
+func (s *Service) Delete(ctx context.Context, caller access.Caller, id string) (*User, error) {
+	t := target{caller, id, access.UserDelete}
+	return s.change(ctx, t, func(u *User, now time.Time) (*fault.Fault, error) {
+		u.Guard.State = StateDeleted
+		u.endSessions(now)
+		u.touch(now)
+		return nil, nil
+	})
+}
+
+// administer changes the guard of somebody else: users do not lock or unlock
+// themselves.
+func (s *Service) administer(ctx context.Context, caller access.Caller, id string, alter func(*User, time.Time) *fault.Fault) (*User, error) {
+	if err := caller.RequireAnywhere(access.UserWrite); err != nil {
+		return nil, err
+	}
+	t := target{caller, id, access.UserWrite}
+	return s.change(ctx, t, func(u *User, now time.Time) (*fault.Fault, error) {
+		if denied := alter(u, now); denied != nil {
+			return denied, nil
+		}
+		u.touch(now)
+		return nil, nil
+	})
+}
+
+// Update lists what to change of a user; nil fields stay as they are.
+type Update struct {
+	Username *string
+	Profile  *Profile
+	Email    *Contact
+	Phone    *Contact
+	Password *PasswordChange
+}
+
+// Update changes what is set. Users may change their own profile, and their own
+// password with the current one; everything else needs user.write.
+func (s *Service) Update(ctx context.Context, caller access.Caller, id string, c Update) (*User, error) {
+	if c.Username != nil || c.Email != nil || c.Phone != nil {
+		if err := caller.RequireAnywhere(access.UserWrite); err != nil {
+			return nil, err
+		}
+	}
+	proof, err := s.proofOf(caller, c.Password)
+	if err != nil {
+		return nil, err
+	}
+	t := target{caller, id, access.UserWrite}
+	return s.change(ctx, t, func(u *User, now time.Time) (*fault.Fault, error) {
+		if c.Password != nil {
+			if denied, err := s.changePassword(ctx, u, *c.Password, proof, now); denied != nil || err != nil {
+				return denied, err
+			}
+		}
+		if err := apply(u, c); err != nil {
+			return nil, err
+		}
+		u.touch(now)
+		return nil, nil
+	})
+}
+
+func apply(u *User, c Update) (err error) {
+	if c.Username != nil {
+		u.Username = *c.Username
+	}
+	if c.Profile != nil {
+		u.Profile = *c.Profile
+	}
+	if c.Email != nil {
+		u.Email = *c.Email
+	}
+	if c.Phone != nil {
+		if u.Phone, err = normalPhone(*c.Phone); err != nil {
+			return err
+		}
+	}
+	return checkNames(u)
+}
+
+// PasswordChange is a new password and, unless an administrator sets it, the
+// current one as proof.
+type PasswordChange struct {
+	New     NewPassword
+	Current string
+}
+
+// SetPassword replaces the password. Without the current one the caller needs
+// user.write; with it the check counts like any other, and users may do it for
+// themselves. Password factors of the user's sessions stop counting.
+func (s *Service) SetPassword(ctx context.Context, caller access.Caller, id string, c PasswordChange) (*User, error) {
+	return s.Update(ctx, caller, id, Update{Password: &c})
+}
+
+// errPasswordSame is the original's answer to a change that changes nothing.
+var errPasswordSame = fault.New(fault.FailedPrecondition, "COMMAND-Aesh5", "New password cannot be the same as your current password")
+
+// proofOf demands user.write for a change without proof, before any look-up.
+func (s *Service) proofOf(caller access.Caller, c *PasswordChange) (*Proof, error) {
+	switch {
+	case c == nil:
+		return nil, nil
+	case c.New.empty():
+		return nil, errNoPassword
+	case c.Current == "":
+		return nil, caller.RequireAnywhere(access.UserWrite)
+	default:
+		return NewProof(s.c.Hasher, s.c.Random, c.Current), nil
+	}
+}
+
+var errNoPassword = fault.New(fault.InvalidArgument, "STEPUP-password", "New password is empty")
+
+func (s *Service) changePassword(ctx context.Context, u *User, c PasswordChange, proof *Proof, now time.Time) (*fault.Fault, error) {
+	if proof != nil {
+		if denied, err := u.CheckPassword(ctx, proof, s.c.Lockout, now); denied != nil || err != nil {
+			return denied, err
+		}
+		if c.New.Plain == c.Current {
+			return errPasswordSame, nil
+		}
+	}
+	return nil, s.setPassword(ctx, u, c.New, now)
+}

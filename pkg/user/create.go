@@ -1,0 +1,159 @@
+package user
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/id"
+)
+
+// New describes a human to be created.
+type New struct {
+	// ID may be chosen by the caller; empty draws one.
+	ID string
+	// Organization may be empty; see Service.Organization.
+	Organization string
+	// Username may be empty; the email address takes its place.
+	Username string
+	Profile  Profile
+	Email    Contact
+	Phone    Contact
+	Password NewPassword
+}
+
+// NewPassword is a password to be set: plain text or an imported hash, not both.
+// The zero value sets none.
+type NewPassword struct {
+	Plain          string
+	Hash           string
+	ChangeRequired bool
+}
+
+func (p NewPassword) empty() bool { return p.Plain == "" && p.Hash == "" }
+
+// Create stores a new user, who is active at once. The caller needs user.write in
+// the organization. It returns ErrExists for a taken id, ErrLoginNameTaken for a
+// taken login name, and faults of kind InvalidArgument for bad input, password
+// policy included.
+func (s *Service) Create(ctx context.Context, caller access.Caller, n New) (*User, error) {
+	if err := caller.RequireAnywhere(access.UserWrite); err != nil {
+		return nil, err
+	}
+	organization, err := s.Organization(n.Organization, caller)
+	if err != nil {
+		return nil, err
+	}
+	if err := caller.Require(access.UserWrite, organization); err != nil {
+		return nil, err
+	}
+	u, err := s.build(ctx, n, s.now())
+	if err != nil {
+		return nil, err
+	}
+	u.Organization = organization
+	if err := s.c.Store.SaveUser(ctx, nil, u); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+func (s *Service) build(ctx context.Context, n New, now time.Time) (*User, error) {
+	u := &User{
+		ID:       n.ID,
+		Username: n.Username,
+		Created:  now,
+		Profile:  n.Profile,
+		Email:    n.Email,
+		Guard:    Guard{State: StateActive},
+	}
+	var err error
+	if u.ID == "" {
+		if u.ID, err = id.New(s.c.Random); err != nil {
+			return nil, err
+		}
+	}
+	u.Guard.UserID = u.ID
+	if u.Username == "" {
+		u.Username = n.Email.Address
+	}
+	if err := checkNames(u); err != nil {
+		return nil, err
+	}
+	if u.Phone, err = normalPhone(n.Phone); err != nil {
+		return nil, err
+	}
+	if err := s.setPassword(ctx, u, n.Password, now); err != nil {
+		return nil, err
+	}
+	u.endSessions(now)
+	u.touch(now)
+	return u, nil
+}
+
+// Faults of a user's fields.
+var (
+	errUsername  = fault.New(fault.InvalidArgument, "STEPUP-username", "Username must not begin or end with white space or hold control characters")
+	errFirstName = fault.New(fault.InvalidArgument, "USER-UCej2", "First name in profile is empty")
+	errLastName  = fault.New(fault.InvalidArgument, "USER-4hB7d", "Last name in profile is empty")
+	errPhone     = fault.New(fault.InvalidArgument, "STEPUP-phone", "Phone number is not in international format, such as +41791234567")
+)
+
+func checkNames(u *User) error {
+	switch {
+	case strings.TrimSpace(u.Username) != u.Username || strings.ContainsFunc(u.Username, isControl):
+		return errUsername
+	case strings.TrimSpace(u.Profile.GivenName) == "":
+		return errFirstName
+	case strings.TrimSpace(u.Profile.FamilyName) == "":
+		return errLastName
+	}
+	return nil
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+// e164 is the international form of a number (ITU-T E.164): at most 15 digits.
+var e164 = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+
+// phoneFiller is what people write between digits.
+var phoneFiller = strings.NewReplacer(" ", "", "-", "", "(", "", ")", "", ".", "", "/", "")
+
+func normalPhone(c Contact) (Contact, error) {
+	if c.Address == "" {
+		return Contact{}, nil
+	}
+	c.Address = phoneFiller.Replace(c.Address)
+	if !e164.MatchString(c.Address) {
+		return Contact{}, errPhone
+	}
+	return c, nil
+}
+
+// setPassword puts the password into u, which is then to be touched by the caller.
+func (s *Service) setPassword(ctx context.Context, u *User, p NewPassword, now time.Time) error {
+	if p.empty() {
+		return nil
+	}
+	hash := p.Hash
+	if hash != "" {
+		if err := s.c.Hasher.CheckImport(hash); err != nil {
+			return err
+		}
+	} else {
+		if err := s.c.Passwords.Check(p.Plain); err != nil {
+			return err
+		}
+		var err error
+		if hash, err = s.c.Hasher.Hash(ctx, s.c.Random, p.Plain); err != nil {
+			return err
+		}
+	}
+	u.Password = Password{Hash: hash, ChangeRequired: p.ChangeRequired}
+	u.Guard.PasswordChanged = now
+	delete(u.Guard.Attempts, AuthPassword)
+	return nil
+}

@@ -1,0 +1,158 @@
+package user
+
+import (
+	"context"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/password"
+	"github.com/stepup-auth/stepup/pkg/retry"
+)
+
+// Store keeps users. Its methods return faults of kind Unavailable,
+// DeadlineExceeded, Canceled or Internal when the store fails.
+type Store interface {
+	// User returns the user, or nil when there is none or it was deleted.
+	User(ctx context.Context, id string) (*User, error)
+	// UserByLoginName is the same for a login name, without regard to case.
+	UserByLoginName(ctx context.Context, loginName string) (*User, error)
+	// Users returns those of the ids that exist, in no order.
+	Users(ctx context.Context, ids []string) ([]*User, error)
+	// UserIDsByEmail returns the ids of the users with the address, without regard
+	// to case.
+	UserIDsByEmail(ctx context.Context, address string) ([]string, error)
+	// AllUserIDs returns the id of every user.
+	AllUserIDs(ctx context.Context) ([]string, error)
+	// SaveUser commits the step from old to new, all or nothing. A nil old creates.
+	// It returns fault.Conflict when the stored user is not old any more,
+	// ErrExists when a new user's id is taken and ErrLoginNameTaken when the
+	// login name is.
+	SaveUser(ctx context.Context, old, new *User) error
+}
+
+// Faults of the user service.
+var (
+	ErrNotFound       = fault.New(fault.NotFound, "QUERY-Dfbg2", "User could not be found")
+	ErrExists         = fault.New(fault.FailedPrecondition, "COMMAND-k2unb", "User already exists")
+	ErrLoginNameTaken = fault.New(fault.AlreadyExists, "STEPUP-login-name", "Login name is already taken")
+)
+
+// Config holds what a Service needs; all fields are required.
+type Config struct {
+	Store     Store
+	Hasher    Hasher
+	Passwords password.Policy
+	Lockout   Lockout
+	// Organizations are those that a user may belong to; the first is the default.
+	Organizations []string
+	Now           func() time.Time
+	Random        io.Reader
+	Retry         retry.Policy
+}
+
+// Service is the user service. It is safe for concurrent use.
+type Service struct{ c Config }
+
+// New returns a service.
+func New(c Config) *Service { return &Service{c} }
+
+// now is the time of a decision, at the precision that the store keeps.
+func (s *Service) now() time.Time { return s.c.Now().UTC().Truncate(time.Microsecond) }
+
+// Get returns a user. Callers read themselves, or need user.read where the user is.
+// It returns ErrNotFound for an unknown user and for one out of the caller's reach.
+func (s *Service) Get(ctx context.Context, caller access.Caller, id string) (*User, error) {
+	if err := selfOr(caller, id, access.UserRead); err != nil {
+		return nil, err
+	}
+	u, err := s.c.Store.User(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if u == nil || !reaches(caller, u, access.UserRead) {
+		return nil, ErrNotFound
+	}
+	return u, nil
+}
+
+// selfOr fails before any look-up when the caller is neither the user nor has the
+// permission anywhere.
+func selfOr(caller access.Caller, id string, p access.Permission) error {
+	if caller.IsUser(id) {
+		return nil
+	}
+	return caller.RequireAnywhere(p)
+}
+
+func reaches(caller access.Caller, u *User, p access.Permission) bool {
+	return caller.IsUser(u.ID) || caller.Can(p, u.Organization)
+}
+
+// change loads the user, lets decide alter a copy, and commits it. When the race is
+// lost it starts over. What decide denies is returned after what it changed is
+// committed.
+func (s *Service) change(ctx context.Context, t target, decide func(u *User, now time.Time) (*fault.Fault, error)) (*User, error) {
+	if err := selfOr(t.caller, t.id, t.permission); err != nil {
+		return nil, err
+	}
+	var result *User
+	err := s.c.Retry.OnConflict(ctx, func() error {
+		old, err := s.c.Store.User(ctx, t.id)
+		if err != nil {
+			return err
+		}
+		if old == nil || !reaches(t.caller, old, t.permission) {
+			return ErrNotFound
+		}
+		u := old.Clone()
+		denied, err := decide(u, s.now())
+		if err != nil {
+			return err
+		}
+		if u.Guard.Version != old.Guard.Version {
+			if err := s.c.Store.SaveUser(ctx, old, u); err != nil {
+				return err
+			}
+		}
+		result = u
+		if denied != nil {
+			return denied
+		}
+		return nil
+	})
+	return result, err
+}
+
+// target names the user of a change and who asks for it by which right.
+type target struct {
+	caller     access.Caller
+	id         string
+	permission access.Permission
+}
+
+// Organization returns the organization that a new user goes to: the one asked for,
+// else the caller's, else the default. It returns a fault of kind InvalidArgument
+// for one that is not configured.
+func (s *Service) Organization(asked string, caller access.Caller) (string, error) {
+	switch {
+	case asked != "":
+		if !s.KnownOrganization(asked) {
+			return "", errUnknownOrganization
+		}
+		return asked, nil
+	case caller.Organization != "":
+		return caller.Organization, nil
+	default:
+		return s.c.Organizations[0], nil
+	}
+}
+
+var errUnknownOrganization = fault.New(fault.InvalidArgument, "STEPUP-organization", "Organisation doesn't exist")
+
+// KnownOrganization reports whether users can belong to the organization.
+func (s *Service) KnownOrganization(id string) bool {
+	return slices.Contains(s.c.Organizations, id)
+}
