@@ -11,8 +11,8 @@ import (
 	"github.com/stepup-auth/stepup/pkg/id"
 )
 
-// New describes a human to be created.
-type New struct {
+// Registration describes a human to be created.
+type Registration struct {
 	// ID may be chosen by the caller; empty draws one.
 	ID string
 	// Organization may be empty; see Service.Organization.
@@ -39,7 +39,7 @@ func (p NewPassword) empty() bool { return p.Plain == "" && p.Hash == "" }
 // the organization. It returns ErrExists for a taken id, ErrLoginNameTaken for a
 // taken login name, and faults of kind InvalidArgument for bad input, password
 // policy included.
-func (s *Service) Create(ctx context.Context, caller access.Caller, n New) (*User, error) {
+func (s *Service) Create(ctx context.Context, caller access.Caller, n Registration) (*User, error) {
 	if err := caller.RequireAnywhere(access.UserWrite); err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, n New) (*Use
 	return u, nil
 }
 
-func (s *Service) build(ctx context.Context, n New, now time.Time) (*User, error) {
+func (s *Service) build(ctx context.Context, n Registration, now time.Time) (*User, error) {
 	u := &User{
 		ID:       n.ID,
 		Username: n.Username,

@@ -1,0 +1,73 @@
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
+
+GO ?= go
+
+BIN := $(CURDIR)/.bin
+CACHE := $(CURDIR)/.cache
+VALIDATE := $(CACHE)/proto/validate/validate.proto
+
+# Each folder of tools/ is a module that pins programs. Its stamp carries the checksum of
+# go.sum and not a time, so that a restored .bin counts as built after a fresh checkout.
+tools = $(BIN)/.$(1)-$(firstword $(shell cksum < tools/$(1)/go.sum))
+BUF := $(call tools,buf)
+PLUGINS := $(call tools,gen)
+LINTER := $(call tools,lint)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+## Code
+
+.PHONY: build
+build: ## compile every package
+	$(GO) build ./...
+
+.PHONY: fmt
+fmt: $(BUF) $(LINTER) $(VALIDATE) ## format Go and proto files
+	$(BIN)/golangci-lint fmt
+	$(BIN)/buf format --write proto
+
+.PHONY: lint
+lint: $(BUF) $(LINTER) $(VALIDATE) ## check Go and proto files
+	$(GO) vet ./...
+	$(BIN)/golangci-lint run
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code proto
+
+.PHONY: generate
+generate: fresh ## write pkg/gen from proto
+	rm -rf pkg/gen/zitadel
+	cp -R $(CACHE)/gen/pkg/gen/zitadel pkg/gen/zitadel
+
+.PHONY: check-generate
+check-generate: fresh ## fail when pkg/gen is not what proto says
+	@diff -r $(CACHE)/gen/pkg/gen/zitadel pkg/gen/zitadel \
+		|| { echo "pkg/gen is out of date: run make generate" >&2; exit 1; }
+
+# Generates beside the tree, so that a failure leaves the tree alone.
+.PHONY: fresh
+fresh: $(BUF) $(PLUGINS) $(VALIDATE)
+	rm -rf $(CACHE)/gen
+	$(BIN)/buf generate --output $(CACHE)/gen
+
+.PHONY: clean
+clean: ## remove what was built, except the tools
+	rm -rf build $(CACHE)
+
+## Tools
+
+$(BIN)/.%:
+	cd tools/$(firstword $(subst -, ,$*)) && GOBIN=$(BIN) $(GO) install tool
+	rm -f $(BIN)/.$(firstword $(subst -, ,$*))-*
+	touch $@
+
+# The plugin's own Go module holds the options that it reads.
+$(VALIDATE): $(PLUGINS)
+	mkdir -p $(@D)
+	install -m 644 "$$(cd tools/gen && $(GO) list -m -f '{{.Dir}}' github.com/envoyproxy/protoc-gen-validate)/validate/validate.proto" $@

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stepup-auth/stepup/pkg/app"
+	"github.com/stepup-auth/stepup/pkg/config"
+)
+
+// serve runs the service as it runs in a container.
+type serve struct {
+	Listen string `default:":8080" help:"Address to listen on."`
+	Place  place  `embed:""`
+}
+
+// place says where the data is: on AWS when STEPUP_TABLE is set, else in a folder.
+type place struct {
+	Data string `default:".stepup" type:"path" help:"Folder of the embedded store, used unless STEPUP_TABLE is set."`
+}
+
+// opened is a service with what must happen beside it and after it.
+type opened struct {
+	*app.App
+	config config.Config
+	sweep  func(context.Context) error
+	close  func() error
+}
+
+func (p place) open(ctx context.Context, c config.Config, logger *slog.Logger) (*opened, error) {
+	ambient := app.Ambient{Logger: logger, Now: time.Now, Random: rand.Reader}
+	if c.Table == "" {
+		e, err := app.InFolder(p.Data, c, ambient)
+		if err != nil {
+			return nil, err
+		}
+		return &opened{App: e.App, config: c, sweep: e.Sweep, close: e.Close}, nil
+	}
+	credentials, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("AWS configuration: %w", err)
+	}
+	a, err := app.OnAWS(ctx, c, credentials, ambient)
+	if err != nil {
+		return nil, err
+	}
+	nothing := func(context.Context) error { return nil }
+	return &opened{App: a, config: c, sweep: nothing, close: func() error { return nil }}, nil
+}
+
+// Run implements the command.
+func (s *serve) Run(ctx context.Context, t *terminal) error {
+	c, err := config.Load(os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	logger := jsonLogger(t.out, c.LogLevel)
+	service, err := s.Place.open(ctx, c, logger)
+	if err != nil {
+		return err
+	}
+	defer service.close() //nolint:errcheck // the process ends, and what was answered is on disk
+	l, err := listen(ctx, s.Listen)
+	if err != nil {
+		return err
+	}
+	logger.Info("listening", "address", l.Addr().String())
+	return service.until(ctx, func(ctx context.Context, h http.Handler) error {
+		return serveHTTP(ctx, l, h, logger)
+	})
+}
+
+// until serves, and sweeps beside it, until the context ends or one of them fails.
+func (o *opened) until(ctx context.Context, serve func(context.Context, http.Handler) error) error {
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return serve(ctx, o.Handler) })
+	both.Go(func() error { return o.sweep(ctx) })
+	return both.Wait()
+}

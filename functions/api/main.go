@@ -1,0 +1,37 @@
+// Command api is the Lambda function behind the HTTP API: every synchronous route.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/stepup-auth/stepup/pkg/apigw"
+	"github.com/stepup-auth/stepup/pkg/app"
+	"github.com/stepup-auth/stepup/pkg/config"
+)
+
+func main() {
+	var level slog.LevelVar
+	logger := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: &level}))
+	c, err := config.Load(os.LookupEnv)
+	if err != nil {
+		stop(logger, err)
+	}
+	level.Set(c.LogLevel)
+	ambient := app.Ambient{Logger: logger, Now: time.Now, Random: rand.Reader}
+	a, err := app.OnAWS(context.Background(), c, app.FunctionConfig(c, os.LookupEnv), ambient)
+	if err != nil {
+		stop(logger, err)
+	}
+	lambda.Start(apigw.New(a.Handler, apigw.Options{Log: logger}))
+}
+
+func stop(logger *slog.Logger, err error) {
+	logger.Error("start failed", "error", err.Error())
+	os.Exit(1)
+}

@@ -1,0 +1,87 @@
+// Package app owns the wiring: it puts the parts of the service together, for the
+// function, the container, the laptop and the tests alike.
+package app
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/password"
+	"github.com/stepup-auth/stepup/pkg/retry"
+	"github.com/stepup-auth/stepup/pkg/server"
+	"github.com/stepup-auth/stepup/pkg/session"
+	"github.com/stepup-auth/stepup/pkg/store"
+	"github.com/stepup-auth/stepup/pkg/table"
+	"github.com/stepup-auth/stepup/pkg/user"
+)
+
+// Parts are what differs between the places where the service runs; all are
+// required.
+type Parts struct {
+	Config config.Config
+	Table  table.Table
+	Ring   *keyring.Ring
+	Logger *slog.Logger
+	Now    func() time.Time
+	Random io.Reader
+}
+
+// App is the service put together.
+type App struct {
+	// Handler speaks every protocol.
+	Handler http.Handler
+	// Keys, Users and Sessions are the domain, for operators' commands and tests.
+	Keys     *access.Keys
+	Users    *user.Service
+	Sessions *session.Service
+}
+
+// conflictRetry is how a decision is repeated that lost a race. One that counts
+// wrong guesses loses at most once for each guess that the lockout allows, so 16
+// runs see the end of any such race; the waits stay far below a request's deadline.
+func conflictRetry(random io.Reader) retry.Policy {
+	return retry.Policy{
+		Attempts: 16,
+		Base:     5 * time.Millisecond,
+		Max:      80 * time.Millisecond,
+		Random:   random,
+		Sleep:    retry.Sleep,
+	}
+}
+
+// New puts the service together. The error names the configuration that is at fault.
+func New(p Parts) (*App, error) {
+	hasher, err := password.New(password.Config{Params: p.Config.Hashing, MaxConcurrent: p.Config.HashConcurrency})
+	if err != nil {
+		return nil, fmt.Errorf("STEPUP_HASH_*: %w", err)
+	}
+	s := store.New(p.Table, p.Random)
+	a := &App{
+		Keys: access.NewKeys(access.KeysConfig{
+			Store: s, Ring: p.Ring, Now: p.Now, Random: p.Random, Remember: p.Config.KeyCache,
+		}),
+		Users: user.New(user.Config{
+			Store: s, Hasher: hasher, Passwords: p.Config.Passwords, Lockout: p.Config.Lockout,
+			Organizations: p.Config.Organizations, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
+		}),
+		Sessions: session.New(session.Config{
+			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, Tokens: session.NewTokens(p.Ring),
+			Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
+		}),
+	}
+	a.Handler, err = server.New(server.Config{
+		Sessions: a.Sessions, Users: a.Users, Keys: a.Keys,
+		Instance: p.Config.Instance, Origins: p.Config.Origins, Timeout: p.Config.Timeout,
+		Logger: p.Logger, Now: p.Now, Random: p.Random,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}

@@ -1,0 +1,92 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/store"
+	"github.com/stepup-auth/stepup/pkg/table/dynamo"
+)
+
+// Ambient is what a process has and a test replaces.
+type Ambient struct {
+	Logger *slog.Logger
+	Now    func() time.Time
+	Random io.Reader
+}
+
+// OnAWS puts the service together on DynamoDB. Keys are fetched before it returns,
+// so that a process that answers at all has them.
+func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambient) (*App, error) {
+	if c.Table == "" {
+		return nil, errors.New("STEPUP_TABLE: is empty")
+	}
+	ring, err := OpenKeyring(ctx, c, credentials)
+	if err != nil {
+		return nil, err
+	}
+	client := dynamodb.NewFromConfig(credentials, func(o *dynamodb.Options) {
+		o.BaseEndpoint = endpoint(c.DynamoDBEndpoint)
+	})
+	t := dynamo.New(client, c.Table, store.Schema(), dynamo.Options{CallTimeout: c.StoreTimeout})
+	return New(Parts{Config: c, Table: t, Ring: ring, Logger: m.Logger, Now: m.Now, Random: m.Random})
+}
+
+// endpoint is nil, which means AWS's own, for an empty URL.
+func endpoint(url string) *string {
+	if url == "" {
+		return nil
+	}
+	return &url
+}
+
+// keyringTimeout bounds the fetch of the keys, which happens while a function
+// starts and must not use up the time that starting may take.
+const keyringTimeout = 3 * time.Second
+
+// OpenKeyring reads the master keys from where the configuration says.
+func OpenKeyring(ctx context.Context, c config.Config, credentials aws.Config) (*keyring.Ring, error) {
+	text, err := keyringText(ctx, c, credentials)
+	if err != nil {
+		return nil, fmt.Errorf("STEPUP_KEYRING: %w", err)
+	}
+	ring, err := keyring.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("STEPUP_KEYRING: %w", err)
+	}
+	return ring, nil
+}
+
+func keyringText(ctx context.Context, c config.Config, credentials aws.Config) ([]byte, error) {
+	if c.Keyring == "" {
+		return nil, errors.New("is empty")
+	}
+	if path, ok := strings.CutPrefix(c.Keyring, "file:"); ok {
+		return os.ReadFile(path)
+	}
+	ctx, cancel := context.WithTimeout(ctx, keyringTimeout)
+	defer cancel()
+	client := secretsmanager.NewFromConfig(credentials, func(o *secretsmanager.Options) {
+		o.BaseEndpoint = endpoint(c.SecretsEndpoint)
+	})
+	secret, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &c.Keyring})
+	if err != nil {
+		return nil, fmt.Errorf("fetch the secret: %w", err)
+	}
+	if secret.SecretString != nil {
+		return []byte(*secret.SecretString), nil
+	}
+	return secret.SecretBinary, nil
+}

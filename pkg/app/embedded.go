@@ -1,0 +1,105 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/store"
+	"github.com/stepup-auth/stepup/pkg/table/bolt"
+)
+
+// Embedded is the service on a folder: the database, and a keyring that is made on
+// the first start. One process at a time can have it.
+type Embedded struct {
+	*App
+	table *bolt.Store
+	now   func() time.Time
+}
+
+// Names of the files in the folder.
+const (
+	databaseFile = "stepup.db"
+	keyringFile  = "keyring.json"
+)
+
+// InFolder puts the service together on a folder, which is made when it is missing.
+// The error says what is wrong with the folder in words for a person.
+func InFolder(folder string, c config.Config, m Ambient) (*Embedded, error) {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	ring, err := folderKeyring(filepath.Join(folder, keyringFile), m.Random)
+	if err != nil {
+		return nil, err
+	}
+	t, err := bolt.Open(filepath.Join(folder, databaseFile), store.Schema(), bolt.Options{})
+	if err != nil {
+		return nil, err
+	}
+	a, err := New(Parts{Config: c, Table: t, Ring: ring, Logger: m.Logger, Now: m.Now, Random: m.Random})
+	if err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return &Embedded{App: a, table: t, now: m.Now}, nil
+}
+
+// Close lets go of the folder.
+func (e *Embedded) Close() error { return e.table.Close() }
+
+// Sweeping in portions keeps the store open for others in between.
+const (
+	sweepEvery   = time.Minute
+	sweepPortion = 1000
+)
+
+// Sweep removes what expired long ago, until the context ends: the part of the
+// store that DynamoDB does by itself.
+func (e *Embedded) Sweep(ctx context.Context) error {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			if _, err := e.table.Sweep(ctx, e.now(), sweepPortion); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("sweep expired items: %w", err)
+			}
+		}
+	}
+}
+
+// folderKeyring reads the keyring, or makes one. The file is written under another
+// name first, so that a crash never leaves half a key behind.
+func folderKeyring(path string, random io.Reader) (*keyring.Ring, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if text, err = keyring.Generate(random, "k1"); err == nil {
+			err = writeWhole(path, text)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keyring file: %w", err)
+	}
+	ring, err := keyring.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("keyring file %s: %w", path, err)
+	}
+	return ring, nil
+}
+
+func writeWhole(path string, text []byte) error {
+	draft := path + ".new"
+	if err := os.WriteFile(draft, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(draft, path)
+}

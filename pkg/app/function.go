@@ -1,0 +1,70 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsretry "github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
+	"github.com/stepup-auth/stepup/pkg/config"
+)
+
+// FunctionConfig returns the SDK's configuration as it is inside a function: region
+// and credentials from the environment, nothing else looked for. Building it by hand
+// leaves out the SDK's own loader, whose profiles, single sign-on and metadata
+// clients cost more than half of a cold start and have nothing to find there.
+func FunctionConfig(c config.Config, lookup config.Lookup) aws.Config {
+	return aws.Config{
+		Region:      c.Region,
+		Credentials: aws.CredentialsProviderFunc(environmentCredentials(lookup)),
+		HTTPClient:  httpClient(),
+		Retryer:     retryer,
+	}
+}
+
+// environmentCredentials reads the credentials anew each time, because the platform
+// may replace them in a process that lives long.
+func environmentCredentials(lookup config.Lookup) func(context.Context) (aws.Credentials, error) {
+	return func(context.Context) (aws.Credentials, error) {
+		id, _ := lookup("AWS_ACCESS_KEY_ID")
+		secret, _ := lookup("AWS_SECRET_ACCESS_KEY")
+		token, _ := lookup("AWS_SESSION_TOKEN")
+		if id == "" || secret == "" {
+			return aws.Credentials{}, errors.New("the environment has no AWS credentials")
+		}
+		return aws.Credentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: token, Source: "environment"}, nil
+	}
+}
+
+// Connections within a region come up in milliseconds. The idle timeout is shorter
+// than the services' own, so that a process that was frozen between two requests
+// does not start the next one on a connection that the other side has closed.
+const (
+	connectTimeout = 1100 * time.Millisecond
+	idleTimeout    = 15 * time.Second
+	connections    = 64
+)
+
+func httpClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).
+		WithTransportOptions(func(t *http.Transport) {
+			t.TLSHandshakeTimeout = connectTimeout
+			t.IdleConnTimeout = idleTimeout
+			t.MaxIdleConnsPerHost = connections
+		})
+}
+
+// retryer repeats a request that failed on the way, soon: the SDK's own back-off
+// begins at a second, which is longer than most callers will wait.
+func retryer() aws.Retryer {
+	return awsretry.NewStandard(func(o *awsretry.StandardOptions) {
+		o.MaxAttempts = 3
+		o.MaxBackoff = 100 * time.Millisecond
+	})
+}

@@ -1,0 +1,193 @@
+// Package config owns the environment: which variables there are, what they mean,
+// and how their text becomes values. Nothing else reads the environment, so that
+// the list in this package is the list, and a bad value stops the start with the
+// variable's name.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/password"
+	"github.com/stepup-auth/stepup/pkg/user"
+)
+
+// Config is everything that can be configured. The documented defaults are those of
+// Load; a Config is made by nothing else.
+type Config struct {
+	// Table is the name of the DynamoDB table; empty where the store is embedded.
+	Table string
+	// Keyring says where the master keys are: the name or ARN of a secret in
+	// Secrets Manager, or "file:" and a path.
+	Keyring string
+	// Instance is the id that answers name as the owner of sessions.
+	Instance string
+	// Organizations are those that users may belong to; the first is the default.
+	Organizations []string
+	// Origins are the browser origins that may call; empty allows any.
+	Origins []string
+	// Timeout bounds one request. It must be shorter than the function's.
+	Timeout time.Duration
+	// StoreTimeout bounds one call of the store, retries included.
+	StoreTimeout time.Duration
+	// KeyCache is how long a process trusts an API key that it has looked up.
+	KeyCache time.Duration
+	// LogLevel is the least level that is logged.
+	LogLevel slog.Level
+	// Lockout is the guessing policy.
+	Lockout user.Lockout
+	// Passwords is what a new password must fulfil.
+	Passwords password.Policy
+	// Hashing is the cost of new password hashes.
+	Hashing password.Params
+	// HashConcurrency is how many hashes one process computes at a time.
+	HashConcurrency int
+
+	// Region, and the endpoints that replace AWS's own on a laptop, keep the names
+	// that the AWS SDKs use.
+	Region           string
+	DynamoDBEndpoint string
+	SecretsEndpoint  string
+}
+
+// Lookup returns the value of a variable and whether it is set; os.LookupEnv is one.
+type Lookup func(name string) (string, bool)
+
+// variable ties a name to what its text sets.
+type variable struct {
+	name string
+	def  string
+	set  func(c *Config, text string) error
+}
+
+// variables is the complete list, in the order of the documentation.
+var variables = []variable{
+	{"STEPUP_TABLE", "", func(c *Config, s string) error { c.Table = s; return nil }},
+	{"STEPUP_KEYRING", "", func(c *Config, s string) error { c.Keyring = s; return nil }},
+	{"STEPUP_INSTANCE", "stepup", func(c *Config, s string) error { c.Instance = s; return filled(s) }},
+	{"STEPUP_ORGANIZATIONS", "default", setOrganizations},
+	{"STEPUP_ORIGINS", "", func(c *Config, s string) error { c.Origins = list(s); return nil }},
+	{"STEPUP_TIMEOUT", "8s", duration(func(c *Config) *time.Duration { return &c.Timeout })},
+	{"STEPUP_STORE_TIMEOUT", "2s", duration(func(c *Config) *time.Duration { return &c.StoreTimeout })},
+	{"STEPUP_KEY_CACHE", "30s", duration(func(c *Config) *time.Duration { return &c.KeyCache })},
+	{"STEPUP_LOG_LEVEL", "INFO", func(c *Config, s string) error { return c.LogLevel.UnmarshalText([]byte(s)) }},
+	{"STEPUP_LOCKOUT_LIMIT", "10", number(func(c *Config) *int { return &c.Lockout.Limit })},
+	{"STEPUP_LOCKOUT_FIRST_DELAY", "30s", duration(func(c *Config) *time.Duration { return &c.Lockout.FirstDelay })},
+	{"STEPUP_LOCKOUT_MAX_DELAY", "1h", duration(func(c *Config) *time.Duration { return &c.Lockout.MaxDelay })},
+	{"STEPUP_LOCKOUT_USER_AT", "0", number(func(c *Config) *int { return &c.Lockout.LockUserAt })},
+	{"STEPUP_PASSWORD_MIN_LENGTH", "8", number(func(c *Config) *int { return &c.Passwords.MinLength })},
+	{"STEPUP_HASH_MEMORY_KIB", "19456", unsigned(func(c *Config) *uint32 { return &c.Hashing.MemoryKiB })},
+	{"STEPUP_HASH_TIME", "2", unsigned(func(c *Config) *uint32 { return &c.Hashing.Time })},
+	{"STEPUP_HASH_CONCURRENCY", "4", number(func(c *Config) *int { return &c.HashConcurrency })},
+	{"AWS_REGION", "", func(c *Config, s string) error { c.Region = s; return nil }},
+	{"AWS_ENDPOINT_URL_DYNAMODB", "", func(c *Config, s string) error { c.DynamoDBEndpoint = s; return nil }},
+	{"AWS_ENDPOINT_URL_SECRETS_MANAGER", "", func(c *Config, s string) error { c.SecretsEndpoint = s; return nil }},
+}
+
+// Names returns every variable that Load reads.
+func Names() []string {
+	names := make([]string, len(variables))
+	for i, v := range variables {
+		names[i] = v.name
+	}
+	return names
+}
+
+// Load reads the environment. An unset or empty variable has its default. The error
+// names every variable with a bad value, but does not repeat the value.
+func Load(lookup Lookup) (Config, error) {
+	c := Config{Hashing: password.DefaultParams()}
+	var problems []error
+	for _, v := range variables {
+		text, _ := lookup(v.name)
+		if text == "" {
+			text = v.def
+		}
+		if err := v.set(&c, text); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", v.name, err))
+		}
+	}
+	if len(problems) == 0 {
+		problems = append(problems, c.validate())
+	}
+	return c, errors.Join(problems...)
+}
+
+// validate holds what needs more than one variable.
+func (c Config) validate() error {
+	if err := c.Lockout.Validate(); err != nil {
+		return fmt.Errorf("STEPUP_LOCKOUT_*: %w", err)
+	}
+	if c.StoreTimeout > c.Timeout {
+		return errors.New("STEPUP_STORE_TIMEOUT: is longer than STEPUP_TIMEOUT")
+	}
+	return nil
+}
+
+func setOrganizations(c *Config, s string) error {
+	c.Organizations = list(s)
+	if len(c.Organizations) == 0 {
+		return errEmpty
+	}
+	return nil
+}
+
+var (
+	errEmpty    = errors.New("is empty")
+	errDuration = errors.New("is not a duration above zero, such as 30s")
+	errNumber   = errors.New("is not a whole number")
+)
+
+func filled(s string) error {
+	if strings.TrimSpace(s) == "" {
+		return errEmpty
+	}
+	return nil
+}
+
+// list splits at commas and drops empty entries.
+func list(s string) []string {
+	parts := strings.Split(s, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	return slices.DeleteFunc(parts, func(p string) bool { return p == "" })
+}
+
+func duration(field func(*Config) *time.Duration) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		d, err := time.ParseDuration(s)
+		if err != nil || d <= 0 {
+			return errDuration
+		}
+		*field(c) = d
+		return nil
+	}
+}
+
+func number(field func(*Config) *int) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return errNumber
+		}
+		*field(c) = n
+		return nil
+	}
+}
+
+func unsigned(field func(*Config) *uint32) func(*Config, string) error {
+	return func(c *Config, s string) error {
+		n, err := strconv.ParseUint(s, 10, 32)
+		if err != nil {
+			return errNumber
+		}
+		*field(c) = uint32(n)
+		return nil
+	}
+}

@@ -1,0 +1,264 @@
+package gen_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	objectv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
+	sessionv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
+	"github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2/sessionv2connect"
+	userv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
+	"github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2/userv2connect"
+)
+
+// One implementation serves both the gateway and connect.
+var (
+	_ sessionv2connect.SessionServiceHandler = sessionv2.SessionServiceServer(nil)
+	_ userv2connect.UserServiceHandler       = userv2.UserServiceServer(nil)
+)
+
+// Field numbers that are out of line, and so the first that a careless edit would break.
+func TestFieldNumbersAreThoseOfTheContract(t *testing.T) {
+	t.Parallel()
+	numbers := map[protoreflect.FullName]protoreflect.FieldNumber{
+		"zitadel.object.v2.Details.creation_date":                           4,
+		"zitadel.session.v2.RequestChallenges.OTPEmail.send_code":           2,
+		"zitadel.session.v2.RequestChallenges.OTPEmail.return_code":         3,
+		"zitadel.session.v2.UserFactor.organization_id":                     6,
+		"zitadel.session.v2.SetSessionRequest.lifetime":                     6,
+		"zitadel.session.v2.CreateSessionRequest.lifetime":                  5,
+		"zitadel.session.v2.Checks.recovery_code":                           8,
+		"zitadel.user.v2.AddHumanUserRequest.organization":                  11,
+		"zitadel.user.v2.AddHumanUserRequest.totp_secret":                   12,
+		"zitadel.user.v2.CreateUserRequest.Human.idp_links":                 7,
+		"zitadel.user.v2.CreateUserRequest.Human.totp_secret":               8,
+		"zitadel.user.v2.User.details":                                      8,
+		"zitadel.user.v2.SearchQuery.login_name_query":                      9,
+		"zitadel.user.v2.SearchQuery.organization_id_query":                 15,
+		"zitadel.user.v2.SearchQuery.phone_query":                           16,
+		"zitadel.user.v2.ListUsersResponse.result":                          3,
+		"zitadel.user.v2.ListAuthenticationMethodTypesRequest.domain_query": 2,
+	}
+	for name, want := range numbers {
+		d, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := d.(protoreflect.FieldDescriptor).Number(); got != want {
+			t.Errorf("%s has number %d, want %d", name, got, want)
+		}
+	}
+}
+
+// The texts are what a client reads when a field is refused (wire contract 4.5).
+func TestValidationSpeaksTheContractsTexts(t *testing.T) {
+	t.Parallel()
+	const nested = ": embedded message failed validation | caused by: "
+	webAuthN := func(v sessionv2.UserVerificationRequirement) *sessionv2.RequestChallenges_WebAuthN {
+		return &sessionv2.RequestChallenges_WebAuthN{Domain: "example.com", UserVerificationRequirement: v}
+	}
+	for _, tc := range []struct {
+		name    string
+		message interface{ Validate() error }
+		want    string
+	}{
+		{"accepted", &sessionv2.GetSessionRequest{SessionId: "1"}, ""},
+		{
+			"between", &sessionv2.GetSessionRequest{},
+			"invalid GetSessionRequest.SessionId: value length must be between 1 and 200 runes, inclusive",
+		},
+		{"runes, not bytes", &sessionv2.GetSessionRequest{SessionId: strings.Repeat("é", 200)}, ""},
+		{
+			"present and empty", &sessionv2.GetSessionRequest{SessionId: "1", SessionToken: new("")},
+			"invalid GetSessionRequest.SessionToken: value length must be between 1 and 200 runes, inclusive",
+		},
+		{"unbounded", &sessionv2.DeleteSessionRequest{SessionId: "1", SessionToken: new("")}, ""},
+		{
+			"exact and nested",
+			&sessionv2.SetSessionRequest{SessionId: "1", Checks: &sessionv2.Checks{Totp: &sessionv2.CheckTOTP{Code: "12345"}}},
+			"invalid SetSessionRequest.Checks" + nested + "invalid Checks.Totp" + nested +
+				"invalid CheckTOTP.Code: value length must be 6 runes",
+		},
+		{"at least", &sessionv2.CheckOTP{}, "invalid CheckOTP.Code: value length must be at least 1 runes"},
+		{
+			"at most", &sessionv2.CreatorQuery{Id: new(strings.Repeat("x", 201))},
+			"invalid CreatorQuery.Id: value length must be at most 200 runes",
+		},
+		{"required oneof", &sessionv2.CheckUser{}, "invalid CheckUser.Search: value is required"},
+		{
+			"required message", &sessionv2.CheckWebAuthN{},
+			"invalid CheckWebAuthN.CredentialAssertionData: value is required",
+		},
+		{
+			"forbidden value", webAuthN(0),
+			"invalid RequestChallenges_WebAuthN.UserVerificationRequirement: " +
+				"value must not be in list [USER_VERIFICATION_REQUIREMENT_UNSPECIFIED]",
+		},
+		{
+			"unknown value", webAuthN(9),
+			"invalid RequestChallenges_WebAuthN.UserVerificationRequirement: value must be one of the defined enum values",
+		},
+		{
+			"zero lifetime", &sessionv2.CreateSessionRequest{Lifetime: &durationpb.Duration{}},
+			"invalid CreateSessionRequest.Lifetime: value must be greater than 0s",
+		},
+		{
+			"const", &objectv2.RequestContext{ResourceOwner: &objectv2.RequestContext_Instance{}},
+			"invalid RequestContext.Instance: value must equal true",
+		},
+		{
+			"e-mail", &userv2.SetHumanEmail{Email: "mini"},
+			"invalid SetHumanEmail.Email: value must be a valid email address | caused by: mail: missing '@' or angle-addr",
+		},
+		{"no phone", &userv2.SetHumanPhone{}, ""},
+		{
+			"long phone", &userv2.SetHumanPhone{Phone: strings.Repeat("1", 201)},
+			"invalid SetHumanPhone.Phone: value length must be between 0 and 200 runes, inclusive",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			got := ""
+			if err := tc.message.Validate(); err != nil {
+				got = err.Error()
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// sessions records the last request and answers nothing.
+type sessions struct {
+	sessionv2.UnimplementedSessionServiceServer
+
+	last proto.Message
+}
+
+func (s *sessions) GetSession(
+	_ context.Context, req *sessionv2.GetSessionRequest,
+) (*sessionv2.GetSessionResponse, error) {
+	s.last = req
+	return &sessionv2.GetSessionResponse{}, nil
+}
+
+func (s *sessions) SetSession(
+	_ context.Context, req *sessionv2.SetSessionRequest,
+) (*sessionv2.SetSessionResponse, error) {
+	s.last = req
+	return &sessionv2.SetSessionResponse{}, nil
+}
+
+func (s *sessions) DeleteSession(
+	_ context.Context, req *sessionv2.DeleteSessionRequest,
+) (*sessionv2.DeleteSessionResponse, error) {
+	s.last = req
+	return &sessionv2.DeleteSessionResponse{}, nil
+}
+
+// call sends one request to a gateway in front of the two servers.
+func call(
+	t *testing.T, s sessionv2.SessionServiceServer, method, path, body string,
+) *httptest.ResponseRecorder {
+	t.Helper()
+	mux := runtime.NewServeMux()
+	if err := sessionv2.RegisterSessionServiceHandlerServer(t.Context(), mux, s); err != nil {
+		t.Fatal(err)
+	}
+	users := userv2.UnimplementedUserServiceServer{}
+	if err := userv2.RegisterUserServiceHandlerServer(t.Context(), mux, users); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body)))
+	return w
+}
+
+// A server without methods answers with the name of the method that was asked for.
+func TestEveryRouteReachesItsMethod(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ route, want string }{
+		{"POST /v2/sessions/search", "ListSessions"},
+		{"GET /v2/sessions/1", "GetSession"},
+		{"POST /v2/sessions", "CreateSession"},
+		{"PATCH /v2/sessions/1", "SetSession"},
+		{"DELETE /v2/sessions/1", "DeleteSession"},
+		{"POST /v2/users/human", "AddHumanUser"},
+		{"POST /v2/users/new", "CreateUser"},
+		{"GET /v2/users/1", "GetUserByID"},
+		{"POST /v2/users", "ListUsers"},
+		{"PUT /v2/users/human/1", "UpdateHumanUser"},
+		{"POST /v2/users/1/password", "SetPassword"},
+		{"POST /v2/users/1/lock", "LockUser"},
+		{"POST /v2/users/1/unlock", "UnlockUser"},
+		{"POST /v2/users/1/deactivate", "DeactivateUser"},
+		{"POST /v2/users/1/reactivate", "ReactivateUser"},
+		{"DELETE /v2/users/1", "DeleteUser"},
+		{"GET /v2/users/1/authentication_methods", "ListAuthenticationMethodTypes"},
+	} {
+		t.Run(tc.route, func(t *testing.T) {
+			t.Parallel()
+			method, path, _ := strings.Cut(tc.route, " ")
+			w := call(t, sessionv2.UnimplementedSessionServiceServer{}, method, path, "")
+			var status struct {
+				Message string `json:"message"`
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &status); err != nil {
+				t.Fatal(err)
+			}
+			if want := "method " + tc.want + " not implemented"; status.Message != want {
+				t.Errorf("%d %q, want %q", w.Code, status.Message, want)
+			}
+		})
+	}
+}
+
+func TestRequestsAreReadFromPathQueryAndBody(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, method, path, body string
+		want                     proto.Message
+	}{
+		{
+			"query", http.MethodGet, "/v2/sessions/1?sessionToken=t&session_id=2", "",
+			&sessionv2.GetSessionRequest{SessionId: "1", SessionToken: new("t")},
+		},
+		{
+			"path wins over body", http.MethodPatch, "/v2/sessions/1", `{"sessionId":"2","metadata":{"k":"dg=="}}`,
+			&sessionv2.SetSessionRequest{SessionId: "1", Metadata: map[string][]byte{"k": []byte("v")}},
+		},
+		{
+			"body of DELETE", http.MethodDelete, "/v2/sessions/1", `{"sessionToken":"t"}`,
+			&sessionv2.DeleteSessionRequest{SessionId: "1", SessionToken: new("t")},
+		},
+		{
+			"no body of DELETE", http.MethodDelete, "/v2/sessions/1", "",
+			&sessionv2.DeleteSessionRequest{SessionId: "1"},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := &sessions{}
+			if w := call(t, s, tc.method, tc.path, tc.body); w.Code != http.StatusOK {
+				t.Fatalf("status %d: %s", w.Code, w.Body)
+			}
+			if diff := cmp.Diff(tc.want, s.last, protocmp.Transform()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

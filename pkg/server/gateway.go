@@ -1,0 +1,78 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/stepup-auth/stepup/pkg/fault"
+	sessionv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
+	userv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
+)
+
+// newGateway returns the REST routes, which call the services in process. JSON is
+// read leniently and written sparsely, as the wire contract has it in section 3.
+func newGateway(sessions sessionv2.SessionServiceServer, users userv2.UserServiceServer) (http.Handler, error) {
+	mux := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
+			UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: true},
+		}),
+		runtime.WithErrorHandler(gatewayError),
+		runtime.WithRoutingErrorHandler(routingError),
+		runtime.WithForwardResponseOption(created),
+	)
+	err := errors.Join(
+		sessionv2.RegisterSessionServiceHandlerServer(context.Background(), mux, sessions),
+		userv2.RegisterUserServiceHandlerServer(context.Background(), mux, users),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("register REST routes: %w", err)
+	}
+	return mux, nil
+}
+
+// created gives CreateSession its status, alone among all routes.
+func created(_ context.Context, w http.ResponseWriter, m proto.Message) error {
+	if _, ok := m.(*sessionv2.CreateSessionResponse); ok {
+		w.WriteHeader(http.StatusCreated)
+	}
+	return nil
+}
+
+// gatewayError renders what a method returned, or what the gateway itself says of a
+// message that it cannot read: that comes as a gRPC status.
+func gatewayError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+	var f *fault.Fault
+	if s, ok := status.FromError(err); ok && !errors.As(err, &f) && s.Code() == codes.InvalidArgument {
+		f = fault.NewBare(fault.InvalidArgument, s.Message())
+	} else {
+		f = fault.From(err)
+	}
+	renderREST(ctx, w, f)
+}
+
+var (
+	errNoRoute   = fault.NewBare(fault.NotFound, "Not Found")
+	errBadMethod = fault.NewBare(fault.MethodNotAllowed, "Method Not Allowed")
+	errBadPath   = fault.NewBare(fault.InvalidArgument, "Bad Request")
+)
+
+func routingError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, httpStatus int) {
+	switch httpStatus {
+	case http.StatusNotFound:
+		renderREST(ctx, w, errNoRoute)
+	case http.StatusMethodNotAllowed:
+		renderREST(ctx, w, errBadMethod)
+	default:
+		renderREST(ctx, w, errBadPath)
+	}
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) { renderREST(r.Context(), w, errNoRoute) }

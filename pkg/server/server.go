@@ -1,0 +1,81 @@
+// Package server owns the transport: one http.Handler that speaks REST/JSON,
+// Connect, gRPC-Web and gRPC, translates messages to commands of the domain and
+// faults to the error shape of each protocol.
+//
+// A request passes from the outside in: recover, request id, log, CORS, deadline,
+// then the protocol, and in each method admit, which authenticates the caller and
+// validates the fields. Nothing of the domain happens before admit, because every
+// operation of the domain asks for the caller.
+package server
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+	"connectrpc.com/grpchealth"
+	"connectrpc.com/grpcreflect"
+
+	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2/sessionv2connect"
+	"github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2/userv2connect"
+	"github.com/stepup-auth/stepup/pkg/session"
+	"github.com/stepup-auth/stepup/pkg/user"
+)
+
+// MaxBody is the largest request body in bytes, on every protocol.
+const MaxBody = 1 << 20
+
+// Config holds what the handler needs; all fields but Origins are required.
+type Config struct {
+	Sessions *session.Service
+	Users    *user.Service
+	Keys     *access.Keys
+	// Instance is the id that answers name as the owner of sessions.
+	Instance string
+	// Origins are the browser origins that may call; empty allows any. Callers
+	// prove themselves with a bearer token and never with a cookie, so an origin
+	// gives no rights.
+	Origins []string
+	// Timeout bounds one request.
+	Timeout time.Duration
+	Logger  *slog.Logger
+	Now     func() time.Time
+	// Random feeds request ids.
+	Random io.Reader
+}
+
+// New returns the handler.
+func New(c Config) (http.Handler, error) {
+	d := &door{keys: c.Keys, sessions: c.Sessions, users: c.Users}
+	sessions := &sessionServer{door: d, service: c.Sessions, instance: c.Instance}
+	users := &userServer{door: d, service: c.Users, now: c.Now}
+	rest, err := newGateway(sessions, users)
+	if err != nil {
+		return nil, err
+	}
+	options := []connect.HandlerOption{
+		connect.WithInterceptors(faultInterceptor()),
+		connect.WithReadMaxBytes(MaxBody),
+	}
+	names := []string{sessionv2connect.SessionServiceName, userv2connect.UserServiceName}
+	mux := http.NewServeMux()
+	mux.Handle("/", http.HandlerFunc(notFound))
+	mux.Handle("/v2/", limitBody(rest))
+	mux.HandleFunc("GET /debug/healthz", healthy)
+	mux.Handle(sessionv2connect.NewSessionServiceHandler(sessions, options...))
+	mux.Handle(userv2connect.NewUserServiceHandler(users, options...))
+	mux.Handle(grpchealth.NewHandler(grpchealth.NewStaticChecker(names...)))
+	reflector := grpcreflect.NewStaticReflector(append(names, grpchealth.HealthV1ServiceName)...)
+	mux.Handle(grpcreflect.NewHandlerV1(reflector))
+	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector))
+	return c.wrap(mux), nil
+}
+
+// healthy answers while the process lives; it says nothing about the store.
+func healthy(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain")
+	_, _ = io.WriteString(w, "ok\n") // the client may be gone
+}

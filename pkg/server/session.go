@@ -1,0 +1,237 @@
+package server
+
+import (
+	"context"
+	"net/netip"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/stepup-auth/stepup/pkg/fault"
+	objectv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
+	pb "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
+	"github.com/stepup-auth/stepup/pkg/session"
+)
+
+// sessionServer translates zitadel.session.v2.SessionService.
+type sessionServer struct {
+	door     *door
+	service  *session.Service
+	instance string
+}
+
+// CreateSession implements the RPC of that name.
+func (s *sessionServer) CreateSession(ctx context.Context, r *pb.CreateSessionRequest) (*pb.CreateSessionResponse, error) {
+	caller, err := s.door.admit(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	step, err := stepOf(r)
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.service.Create(ctx, caller, session.Create{Step: step, Agent: agentOf(r.GetUserAgent())})
+	if err != nil {
+		return nil, err
+	}
+	return &pb.CreateSessionResponse{
+		Details:      s.details(result.Details),
+		SessionId:    result.SessionID,
+		SessionToken: result.Token,
+		Challenges:   challenges(r.GetChallenges()),
+	}, nil
+}
+
+// SetSession implements the RPC of that name. The request's session token is
+// ignored, as in the original.
+func (s *sessionServer) SetSession(ctx context.Context, r *pb.SetSessionRequest) (*pb.SetSessionResponse, error) {
+	caller, err := s.door.admit(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	step, err := stepOf(r)
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.service.Set(ctx, caller, session.Set{SessionID: r.GetSessionId(), Step: step})
+	if err != nil {
+		return nil, err
+	}
+	return &pb.SetSessionResponse{
+		Details:      s.details(result.Details),
+		SessionToken: result.Token,
+		Challenges:   challenges(r.GetChallenges()),
+	}, nil
+}
+
+// GetSession implements the RPC of that name.
+func (s *sessionServer) GetSession(ctx context.Context, r *pb.GetSessionRequest) (*pb.GetSessionResponse, error) {
+	caller, err := s.door.admit(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.service.Get(ctx, caller, r.GetSessionId(), r.GetSessionToken())
+	if err != nil {
+		return nil, err
+	}
+	return &pb.GetSessionResponse{Session: sessionMessage(view)}, nil
+}
+
+// ListSessions implements the RPC of that name.
+func (s *sessionServer) ListSessions(ctx context.Context, r *pb.ListSessionsRequest) (*pb.ListSessionsResponse, error) {
+	caller, err := s.door.admit(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	search, err := searchOf(r, caller)
+	if err != nil {
+		return nil, err
+	}
+	listing, err := s.service.List(ctx, caller, search)
+	if err != nil {
+		return nil, err
+	}
+	response := &pb.ListSessionsResponse{Details: &objectv2.ListDetails{
+		TotalResult: uint64(listing.Total),
+		Timestamp:   timestamppb.New(listing.At),
+	}}
+	for _, view := range listing.Sessions {
+		response.Sessions = append(response.Sessions, sessionMessage(view))
+	}
+	return response, nil
+}
+
+// DeleteSession implements the RPC of that name.
+func (s *sessionServer) DeleteSession(ctx context.Context, r *pb.DeleteSessionRequest) (*pb.DeleteSessionResponse, error) {
+	caller, err := s.door.admit(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	details, err := s.service.Delete(ctx, caller, r.GetSessionId(), r.GetSessionToken())
+	if err != nil {
+		return nil, err
+	}
+	return &pb.DeleteSessionResponse{Details: s.details(details)}, nil
+}
+
+func (s *sessionServer) details(d session.Details) *objectv2.Details {
+	return &objectv2.Details{
+		Sequence:      d.Sequence,
+		ChangeDate:    timestamp(d.Changed),
+		CreationDate:  timestamp(d.Created),
+		ResourceOwner: s.instance,
+	}
+}
+
+// stepRequest is what CreateSession and SetSession have in common.
+type stepRequest interface {
+	lifetimer
+	GetChecks() *pb.Checks
+	GetMetadata() map[string][]byte
+	GetChallenges() *pb.RequestChallenges
+}
+
+func stepOf(r stepRequest) (session.Step, error) {
+	if err := supported(r.GetChecks(), r.GetChallenges()); err != nil {
+		return session.Step{}, err
+	}
+	step := session.Step{Metadata: r.GetMetadata(), Lifetime: lifetimeOf(r)}
+	if u := r.GetChecks().GetUser(); u != nil {
+		step.Checks.User = &session.CheckUser{ID: u.GetUserId(), LoginName: u.GetLoginName()}
+	}
+	if p := r.GetChecks().GetPassword(); p != nil {
+		step.Checks.Password = &session.CheckPassword{Plain: p.GetPassword()}
+	}
+	return step, nil
+}
+
+// supported refuses factors that this version cannot verify, rather than ignoring
+// what a client asked for.
+func supported(c *pb.Checks, open *pb.RequestChallenges) error {
+	for name, asked := range map[string]bool{
+		"checks.web_auth_n":     c.GetWebAuthN() != nil,
+		"checks.idp_intent":     c.GetIdpIntent() != nil,
+		"checks.totp":           c.GetTotp() != nil,
+		"checks.otp_sms":        c.GetOtpSms() != nil,
+		"checks.otp_email":      c.GetOtpEmail() != nil,
+		"checks.recovery_code":  c.GetRecoveryCode() != nil,
+		"challenges.web_auth_n": open.GetWebAuthN() != nil,
+		"challenges.otp_sms":    open.GetOtpSms() != nil,
+		"challenges.otp_email":  open.GetOtpEmail() != nil,
+	} {
+		if asked {
+			return fault.New(fault.Unimplemented, "STEPUP-factor", name+" is not supported by this version")
+		}
+	}
+	return nil
+}
+
+// challenges is present exactly when the request had the field.
+func challenges(asked *pb.RequestChallenges) *pb.Challenges {
+	if asked == nil {
+		return nil
+	}
+	return &pb.Challenges{}
+}
+
+// agentOf drops an address that does not parse, as the original does.
+func agentOf(a *pb.UserAgent) session.UserAgent {
+	agent := session.UserAgent{Fingerprint: a.GetFingerprintId(), Description: a.GetDescription()}
+	if ip, err := netip.ParseAddr(a.GetIp()); err == nil {
+		agent.IP = ip
+	}
+	for name, values := range a.GetHeader() {
+		if agent.Header == nil {
+			agent.Header = make(map[string][]string)
+		}
+		agent.Header[name] = values.GetValues()
+	}
+	return agent
+}
+
+func sessionMessage(v session.View) *pb.Session {
+	return &pb.Session{
+		Id:             v.ID,
+		CreationDate:   timestamp(v.Created),
+		ChangeDate:     timestamp(v.Changed),
+		Sequence:       v.Sequence,
+		Factors:        factorsMessage(v),
+		Metadata:       v.Metadata,
+		UserAgent:      agentMessage(v.Agent),
+		ExpirationDate: timestamp(v.ExpiresAt),
+	}
+}
+
+// factorsMessage is nil until a user was checked.
+func factorsMessage(v session.View) *pb.Factors {
+	if !v.Bound() {
+		return nil
+	}
+	f := &pb.Factors{User: &pb.UserFactor{
+		VerifiedAt:     timestamp(v.Factors.User.VerifiedAt),
+		Id:             v.Factors.User.ID,
+		LoginName:      v.LoginName,
+		DisplayName:    v.DisplayName,
+		OrganizationId: v.Factors.User.Organization,
+	}}
+	if at := v.Factors.Password; !at.IsZero() {
+		f.Password = &pb.PasswordFactor{VerifiedAt: timestamp(at)}
+	}
+	return f
+}
+
+func agentMessage(a session.UserAgent) *pb.UserAgent {
+	if a.Zero() {
+		return nil
+	}
+	m := &pb.UserAgent{FingerprintId: optional(a.Fingerprint), Description: optional(a.Description)}
+	if a.IP.IsValid() {
+		m.Ip = optional(a.IP.String())
+	}
+	for name, values := range a.Header {
+		if m.Header == nil {
+			m.Header = make(map[string]*pb.UserAgent_HeaderValues)
+		}
+		m.Header[name] = &pb.UserAgent_HeaderValues{Values: values}
+	}
+	return m
+}
