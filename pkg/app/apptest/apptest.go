@@ -1,0 +1,187 @@
+// Package apptest owns the test kit of the whole service: the real wiring on a real
+// store, with a clock that stands still until a test moves it.
+package apptest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/app"
+	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/store"
+	"github.com/stepup-auth/stepup/pkg/table"
+	"github.com/stepup-auth/stepup/pkg/table/bolt"
+	"github.com/stepup-auth/stepup/pkg/table/dynamo"
+	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
+	"github.com/stepup-auth/stepup/pkg/user"
+)
+
+// Admin is a caller who may do everything.
+func Admin() access.Caller { return access.Caller{ID: "admin", Role: access.IAMOwner} }
+
+// Password is the password of the users that NewUser makes.
+const Password = "correct horse battery"
+
+// Epoch is when a Service's clock starts.
+func Epoch() time.Time { return time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC) }
+
+// Clock is a time that moves only by Advance. It is safe for concurrent use.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// Now returns the time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance moves the time by d.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// Options change a Service from the default: an embedded store, the default
+// configuration, real randomness.
+type Options struct {
+	// Table replaces the embedded store.
+	Table table.Table
+	// Env sets configuration variables.
+	Env map[string]string
+	// Random replaces the randomness, also that of the keyring.
+	Random io.Reader
+}
+
+// Service is the whole service, ready to be called.
+type Service struct {
+	*app.App
+	Clock *Clock
+	Table table.Table
+	Ring  *keyring.Ring
+	Logs  *Log
+}
+
+// New puts a service together.
+func New(t testing.TB, o Options) *Service {
+	t.Helper()
+	c, err := config.Load(func(name string) (string, bool) { v, ok := o.Env[name]; return v, ok })
+	must(t, err)
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Table == nil {
+		o.Table = Bolt(t)
+	}
+	text, err := keyring.Generate(o.Random, "k1")
+	must(t, err)
+	ring, err := keyring.Parse(text)
+	must(t, err)
+	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: ring, Logs: &Log{}}
+	s.App, err = app.New(app.Parts{
+		Config: c, Table: o.Table, Ring: ring, Now: s.Clock.Now, Random: o.Random,
+		Logger: slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	must(t, err)
+	return s
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Bolt returns a new embedded store, which goes away with the test.
+func Bolt(t testing.TB) *bolt.Store {
+	t.Helper()
+	s, err := bolt.Open(filepath.Join(t.TempDir(), "test.db"), store.Schema(), bolt.Options{NoSync: true})
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	return s
+}
+
+// Dynamo returns a new table of the DynamoDB stand-in, which goes away with the
+// test.
+func Dynamo(t testing.TB, o dynamo.Options) *dynamo.Store {
+	t.Helper()
+	client, name := dynoxide.NewTable(t)
+	return dynamo.New(client, name, store.Schema(), o)
+}
+
+// OnBothStores runs a test on the embedded store and on DynamoDB.
+func OnBothStores(t *testing.T, test func(t *testing.T, tb table.Table)) {
+	t.Helper()
+	t.Run("bolt", func(t *testing.T) { t.Parallel(); test(t, Bolt(t)) })
+	t.Run("dynamo", func(t *testing.T) { t.Parallel(); test(t, Dynamo(t, dynamo.Options{})) })
+}
+
+// NewUser creates an active user with Password and the login name as verified email
+// address.
+func (s *Service) NewUser(t testing.TB, loginName string) *user.User {
+	t.Helper()
+	u, err := s.Users.Create(context.Background(), Admin(), user.Registration{
+		Username: loginName,
+		Profile:  user.Profile{GivenName: "Ada", FamilyName: "Lovelace"},
+		Email:    user.Contact{Address: loginName, Verified: true},
+		Password: user.NewPassword{Plain: Password},
+	})
+	must(t, err)
+	return u
+}
+
+// NewKey issues an API key and returns its text.
+func (s *Service) NewKey(t testing.TB, role access.Role, organization string) string {
+	t.Helper()
+	_, text, err := s.Keys.Issue(context.Background(), access.NewKey{Name: t.Name(), Role: role, Organization: organization})
+	must(t, err)
+	return text
+}
+
+// Serve starts the service on loopback, for HTTP/1.1 and HTTP/2 without TLS, until
+// the test ends, and returns its URL.
+func (s *Service) Serve(t testing.TB) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(s.Handler)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// Log keeps what the service logged. It is safe for concurrent use.
+type Log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *Log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// String returns all lines so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
