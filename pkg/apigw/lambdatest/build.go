@@ -1,0 +1,83 @@
+package lambdatest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+)
+
+// Build compiles the main package pkg into dir/bootstrap with the flags of a
+// deployment, but for the platform that it runs on, and returns the file's path. A
+// pkg that starts with a dot is relative to the working directory. When the compiler
+// fails, the error carries what it printed.
+func Build(ctx context.Context, pkg, dir string) (string, error) {
+	if dir == "" {
+		return "", errors.New("lambdatest: no directory to build into")
+	}
+	binary, err := filepath.Abs(filepath.Join(dir, "bootstrap"))
+	if err != nil {
+		return "", fmt.Errorf("lambdatest: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
+		"-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", binary, pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("lambdatest: go build %s: %w\n%s", pkg, err, out)
+	}
+	return binary, nil
+}
+
+// Builds compiles every main package at most once. Give a test binary one, with a
+// directory that TestMain makes and removes. It is safe for concurrent use.
+type Builds struct {
+	// Dir receives one folder for each package.
+	Dir string
+
+	mu       sync.Mutex
+	binaries map[string]string
+}
+
+// Build returns the binary of pkg and compiles it if that has not been done. A failed
+// build is not remembered. Errors are those of the function Build.
+func (b *Builds) Build(ctx context.Context, pkg string) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if binary, ok := b.binaries[pkg]; ok {
+		return binary, nil
+	}
+	dir := ""
+	if b.Dir != "" {
+		dir = filepath.Join(b.Dir, strconv.Itoa(len(b.binaries)))
+	}
+	binary, err := Build(ctx, pkg, dir)
+	if err != nil {
+		return "", err
+	}
+	if b.binaries == nil {
+		b.binaries = map[string]string{}
+	}
+	b.binaries[pkg] = binary
+	return binary, nil
+}
+
+// TB is the part of testing.TB that Binary needs.
+type TB interface {
+	Helper()
+	Context() context.Context
+	Fatal(args ...any)
+}
+
+// Binary is Build for tests: it fails t instead of returning an error.
+func (b *Builds) Binary(t TB, pkg string) string {
+	t.Helper()
+	binary, err := b.Build(t.Context(), pkg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binary
+}
