@@ -22,6 +22,48 @@ LINTER := $(call tools,lint)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+## Run
+
+.PHONY: run
+run: ## start the service here, with a demo user and a key (needs only Go)
+	$(GO) run ./cmd/stepup dev
+
+.PHONY: demo
+demo: ## run the calls that "make run" prints and check each answer
+	$(GO) run ./cmd/stepup demo
+
+## Test
+
+# The DynamoDB stand-in. The stamp carries the lock file's checksum.
+EMULATORS := test/emulators/node_modules/.installed-$(firstword $(shell cksum < test/emulators/package-lock.json))
+
+.PHONY: emulators
+emulators: $(EMULATORS)
+
+$(EMULATORS):
+	npm ci --prefix test/emulators --ignore-scripts --no-audit --no-fund
+	touch $@
+
+.PHONY: test
+test: $(EMULATORS) ## run all tests, with the race detector
+	$(GO) test -race ./...
+
+# One package at a time, so that benchmarks do not disturb each other.
+.PHONY: bench
+bench: $(EMULATORS) ## run the benchmarks
+	$(GO) test -p 1 -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; \
+		done; \
+	done
+
+FUZZTIME ?= 10s
+
 ## Code
 
 .PHONY: build
