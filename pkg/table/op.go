@@ -59,7 +59,8 @@ const (
 	ChangeAdd
 )
 
-// Change is one change of an Update. A nested path needs its parent map to exist.
+// Change is one change of an Update. A nested path needs its parent map to exist;
+// without it the Write fails with ErrRefused.
 type Change struct {
 	Kind  ChangeKind
 	Path  Path
@@ -75,7 +76,8 @@ func SetIfAbsent(path Path, value any) Change { return Change{ChangeSetIfAbsent,
 // Remove takes the path away; removing what is not there does nothing.
 func Remove(path Path) Change { return Change{ChangeRemove, path, nil} }
 
-// Add adds delta to the number at the path, which counts as 0 when it is absent.
+// Add adds delta to the number at the path, which counts as 0 when it is absent. The
+// sum must be an int64; when it is not, a store fails no later than at the next read.
 func Add(path Path, delta int64) Change { return Change{ChangeAdd, path, delta} }
 
 // Condition is a test of the stored item. The adapters switch over the concrete
@@ -98,8 +100,9 @@ type (
 		Rel   Relation
 		Value any
 	}
-	// SizeBelow holds when the path has a string (UTF-8 bytes), bytes, list or
-	// map with fewer than Limit elements.
+	// SizeBelow holds when the path has a string, bytes, list or map with fewer
+	// than Limit characters, bytes or elements. Stores do not agree on what counts
+	// as a character outside of ASCII.
 	SizeBelow struct {
 		Path  Path
 		Limit int64

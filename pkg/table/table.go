@@ -65,6 +65,16 @@ const (
 	MaxBatch = 100
 	// MaxTransact is how many operations one Write takes.
 	MaxTransact = 100
+	// MaxToken is the length of a Write's token, in bytes.
+	MaxToken = 36
+	// MaxPartitionKey and MaxSortKey are the lengths of the two parts of a key, in
+	// the table and in an index, in UTF-8 bytes.
+	MaxPartitionKey = 2048
+	MaxSortKey      = 1024
+	// MaxItem is the size of an item with its key, in bytes as CheckSize counts.
+	MaxItem = 400 << 10
+	// maxDepth is how deep values nest.
+	maxDepth = 32
 )
 
 // Table is the port. All methods return a *fault.Fault of kind Unavailable,

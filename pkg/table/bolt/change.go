@@ -1,0 +1,74 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/stepup-auth/stepup/pkg/table"
+)
+
+var (
+	errNoParent  = errors.New("the parent is not a map")
+	errNotNumber = errors.New("the value is not a number")
+	errOverflow  = errors.New("the sum does not fit")
+)
+
+// apply makes the changes on item, which it owns. The paths do not overlap, so
+// their order does not matter.
+func apply(item table.Item, changes []table.Change) error {
+	for i, c := range changes {
+		if err := applyOne(item, c); err != nil {
+			return fmt.Errorf("change %d at %q: %w", i, c.Path, err)
+		}
+	}
+	return nil
+}
+
+func applyOne(item table.Item, c table.Change) error {
+	parent, err := parentOf(item, c.Path)
+	if err != nil {
+		return err
+	}
+	name := c.Path[len(c.Path)-1]
+	switch c.Kind {
+	case table.ChangeSet:
+		parent[name] = c.Value
+	case table.ChangeSetIfAbsent:
+		if _, ok := parent[name]; !ok {
+			parent[name] = c.Value
+		}
+	case table.ChangeRemove:
+		delete(parent, name)
+	case table.ChangeAdd:
+		return add(parent, name, c.Value.(int64))
+	}
+	return nil
+}
+
+func parentOf(item map[string]any, path table.Path) (map[string]any, error) {
+	for _, name := range path[:len(path)-1] {
+		inner, ok := item[name].(map[string]any)
+		if !ok {
+			return nil, errNoParent
+		}
+		item = inner
+	}
+	return item, nil
+}
+
+func add(parent map[string]any, name string, delta int64) error {
+	stored, ok := parent[name]
+	if !ok {
+		stored = int64(0)
+	}
+	n, ok := stored.(int64)
+	if !ok {
+		return errNotNumber
+	}
+	sum := n + delta
+	if (sum > n) != (delta > 0) && delta != 0 {
+		return errOverflow
+	}
+	parent[name] = sum
+	return nil
+}

@@ -1,0 +1,211 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/table"
+)
+
+// job is one write on its way through the queue.
+type job struct {
+	ctx  context.Context
+	w    table.Write
+	done bool
+	err  error
+}
+
+// Write implements table.Table. When it returns nil the write is on disk, unless the
+// store was opened with NoSync. It remembers the tokens of the last 4096 writes that
+// had one.
+func (s *Store) Write(ctx context.Context, w table.Write) error {
+	if err := w.Validate(s.schema); err != nil {
+		return err
+	}
+	j := &job{ctx: ctx, w: w}
+	s.queue.mu.Lock()
+	s.queue.pending = append(s.queue.pending, j)
+	s.queue.mu.Unlock()
+
+	s.queue.running.Lock()
+	defer s.queue.running.Unlock()
+	if !j.done {
+		s.commitPending()
+	}
+	return j.err
+}
+
+// commitPending runs every waiting job in one transaction of the database and so
+// with one flush. A job that is refused has changed nothing, and the others go on;
+// when the transaction itself fails, all of them have failed.
+func (s *Store) commitPending() {
+	s.queue.mu.Lock()
+	jobs := s.queue.pending
+	s.queue.pending = nil
+	s.queue.mu.Unlock()
+
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		for _, j := range jobs {
+			refusal, err := s.run(tx, j)
+			if err != nil {
+				return err
+			}
+			j.err = refusal
+		}
+		return nil
+	})
+	for _, j := range jobs {
+		j.done = true
+		if err != nil {
+			j.err = storeFault(err)
+		}
+	}
+}
+
+// run decides and applies one write. The refusal is for the job alone: nothing was
+// written. The error is the database's and ends the transaction.
+func (s *Store) run(tx *bbolt.Tx, j *job) (refusal, err error) {
+	if err := table.Interrupted(j.ctx); err != nil {
+		return err, nil
+	}
+	repeated, err := s.repeated(tx, j.w)
+	if repeated || err != nil {
+		return ours(err)
+	}
+	steps, err := plan(tx, j.w.Ops)
+	if err != nil {
+		return ours(err)
+	}
+	for _, st := range steps {
+		if err := s.replace(tx, st); err != nil {
+			return nil, err
+		}
+	}
+	return nil, s.remember(tx, j.w)
+}
+
+// ours sorts an error that came up before anything was written: a fault or a
+// conflict is the job's answer, anything else is the database's.
+func ours(err error) (refusal, other error) {
+	if isOurs(err) {
+		return err, nil
+	}
+	return nil, err
+}
+
+func isOurs(err error) bool {
+	var f *fault.Fault
+	var c *table.Conflict
+	return errors.As(err, &f) || errors.As(err, &c)
+}
+
+// step is one item before and after a write; nil stands for no item.
+type step struct {
+	key       table.Key
+	old, next table.Item
+}
+
+// plan evaluates all conditions, and only when they all hold works out the items to
+// store.
+func plan(tx *bbolt.Tx, ops []table.Op) ([]step, error) {
+	olds := make([]table.Item, len(ops))
+	conflict := &table.Conflict{}
+	for i, op := range ops {
+		old, err := load(tx, op.Key)
+		if err != nil {
+			return nil, err
+		}
+		if !holds(op.If, old) {
+			conflict.Failures = append(conflict.Failures, table.Failure{Op: i, Old: old})
+		}
+		olds[i] = old
+	}
+	if len(conflict.Failures) > 0 {
+		return nil, conflict
+	}
+	var steps []step
+	for i, op := range ops {
+		if op.Kind == table.OpCheck {
+			continue
+		}
+		next, err := after(tx, op)
+		if err != nil {
+			return nil, table.ErrRefused.Wrap(fmt.Errorf("operation %d: %w", i, err))
+		}
+		steps = append(steps, step{key: op.Key, old: olds[i], next: next})
+	}
+	return steps, nil
+}
+
+// after returns the item as the operation leaves it.
+func after(tx *bbolt.Tx, op table.Op) (table.Item, error) {
+	switch op.Kind {
+	case table.OpPut:
+		if op.Item == nil {
+			return table.Item{}, nil
+		}
+		return op.Item, nil
+	case table.OpUpdate:
+		return updated(tx, op)
+	default:
+		return nil, nil
+	}
+}
+
+// updated decodes the item once more, because the changes are made in place and the
+// old item is still needed to find its index entries.
+func updated(tx *bbolt.Tx, op table.Op) (table.Item, error) {
+	item, err := load(tx, op.Key)
+	if err != nil {
+		return nil, err
+	}
+	if item == nil {
+		item = table.Item{}
+	}
+	if err := apply(item, op.Changes); err != nil {
+		return nil, err
+	}
+	return item, table.CheckSize(op.Key, item)
+}
+
+// load returns the item under the key, nil when there is none.
+func load(tx *bbolt.Tx, key table.Key) (table.Item, error) {
+	v := tx.Bucket([]byte(itemBucket)).Get(itemKey(key))
+	if v == nil {
+		return nil, nil
+	}
+	return decodeItem(v)
+}
+
+// replace stores the step's outcome and moves its entries in the derived buckets.
+func (s *Store) replace(tx *bbolt.Tx, st step) error {
+	items := tx.Bucket([]byte(itemBucket))
+	for _, d := range derivations(s.schema) {
+		if err := move(tx.Bucket(d.bucket), d.entry(st.key, st.old), d.entry(st.key, st.next)); err != nil {
+			return err
+		}
+	}
+	if st.next == nil {
+		return items.Delete(itemKey(st.key))
+	}
+	return items.Put(itemKey(st.key), encodeItem(st.next))
+}
+
+func move(bucket *bbolt.Bucket, from, to []byte) error {
+	if string(from) == string(to) {
+		return nil
+	}
+	if from != nil {
+		if err := bucket.Delete(from); err != nil {
+			return err
+		}
+	}
+	if to == nil {
+		return nil
+	}
+	return bucket.Put(to, nil)
+}

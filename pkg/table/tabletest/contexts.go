@@ -1,0 +1,36 @@
+package tabletest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/table"
+)
+
+var contextCases = []contractCase{
+	{"that were canceled stop every call", func(t *testing.T, tb table.Table) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		overContext(t, tb, ctx, fault.Canceled)
+	}},
+	{"that expired stop every call", func(t *testing.T, tb table.Table) {
+		ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+		defer cancel()
+		overContext(t, tb, ctx, fault.DeadlineExceeded)
+	}},
+}
+
+func overContext(t *testing.T, tb table.Table, ctx context.Context, want fault.Kind) {
+	_, getErr := tb.Get(ctx, key)
+	_, batchErr := tb.BatchGet(ctx, []table.Key{key})
+	_, queryErr := tb.Query(ctx, table.Query{PK: key.PK})
+	writeErr := tb.Write(ctx, table.Write{Ops: []table.Op{table.Put(key, nil, nil)}})
+	for call, err := range map[string]error{"Get": getErr, "BatchGet": batchErr, "Query": queryErr, "Write": writeErr} {
+		if err == nil || fault.From(err).Kind != want {
+			t.Errorf("%s: got %v, want %v", call, err, want)
+		}
+	}
+	wantItem(t, tb, key, nil)
+}

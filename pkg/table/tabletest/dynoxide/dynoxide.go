@@ -1,0 +1,144 @@
+// Package dynoxide owns the DynamoDB stand-in of the tests: it runs one Dynoxide
+// server for each test binary and creates tables in it from the deployment
+// template, so that the table tested is the table deployed.
+//
+// The server is installed with
+//
+//	npm ci --prefix test/emulators --ignore-scripts --no-audit --no-fund
+//
+// or named by the environment variable DYNOXIDE. A test that needs it fails without
+// it; none skips.
+//
+// Version 1.2.1 differs from DynamoDB in ways that the contract stays clear of: a key
+// condition with begins_with ignores the case of ASCII letters, REMOVE below a
+// missing map succeeds, items are never deleted for their age, indexes never lag,
+// and nothing is ever throttled or in conflict.
+package dynoxide
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"github.com/stepup-auth/stepup/pkg/table"
+)
+
+// shared starts the server of this test binary when the first test asks for it.
+var shared = sync.OnceValues(func() (*server, error) {
+	binary, err := locate()
+	if err != nil {
+		return nil, err
+	}
+	return start(binary)
+})
+
+// Client returns a client of this test binary's server. It does not retry.
+func Client(t testing.TB) *dynamodb.Client {
+	t.Helper()
+	return use(t).client()
+}
+
+// NewTable creates a table as the template's resource Table describes it, under a
+// name of its own, and returns a client and the name. The table goes away with the
+// test.
+func NewTable(t testing.TB) (*dynamodb.Client, string) {
+	t.Helper()
+	s := use(t)
+	name := fmt.Sprintf("table-%d", s.tables.Add(1))
+	client := s.client()
+	if _, err := client.CreateTable(t.Context(), definition(t).createInput(name)); err != nil {
+		t.Fatalf("create the table of the template: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		if _, err := client.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: &name}); err != nil {
+			t.Errorf("delete the table: %v", err)
+		}
+	})
+	return client, name
+}
+
+// Schema returns what the adapters must know about the template's table: its
+// indexes and its TTL attribute.
+func Schema(t testing.TB) table.Schema {
+	t.Helper()
+	return definition(t).schema()
+}
+
+func use(t testing.TB) *server {
+	t.Helper()
+	s, err := shared()
+	if err != nil {
+		t.Fatalf("dynoxide: %v", err)
+	}
+	return s
+}
+
+func definition(t testing.TB) *tableDefinition {
+	t.Helper()
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := parseTemplate(text)
+	if err != nil {
+		t.Fatalf("template.yaml: %v", err)
+	}
+	return d
+}
+
+func (s *server) client() *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
+		BaseEndpoint: aws.String("http://" + s.addr),
+		Region:       "us-east-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+		Retryer:      aws.NopRetryer{},
+	})
+}
+
+// locate returns the path of the server's executable.
+func locate() (string, error) {
+	if path := os.Getenv("DYNOXIDE"); path != "" {
+		return path, nil
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(root, "test/emulators/node_modules/@dynoxide/linux-x64/dynoxide")
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%w\ninstall it with: npm ci --prefix test/emulators --ignore-scripts --no-audit --no-fund\n"+
+			"or set DYNOXIDE to the path of a dynoxide executable", err)
+	}
+	return path, nil
+}
+
+// moduleRoot returns the nearest folder above the working directory with a go.mod.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("no go.mod above the working directory")
+		}
+		dir = parent
+	}
+}

@@ -1,0 +1,201 @@
+package dynoxide_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/stepup-auth/stepup/pkg/table"
+	"github.com/stepup-auth/stepup/pkg/table/tabletest"
+	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
+)
+
+func TestTablesAreFreshAndAsTheTemplateSays(t *testing.T) {
+	t.Parallel()
+	client, first := dynoxide.NewTable(t)
+	_, second := dynoxide.NewTable(t)
+	if first == second {
+		t.Fatalf("both tables are %s", first)
+	}
+	out, err := client.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &first})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []types.KeySchemaElement{
+		{AttributeName: aws.String(table.PartitionKey), KeyType: types.KeyTypeHash},
+		{AttributeName: aws.String(table.SortKey), KeyType: types.KeyTypeRange},
+	}
+	if diff := cmp.Diff(want, out.Table.KeySchema, cmpopts.IgnoreUnexported(types.KeySchemaElement{})); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	for _, index := range out.Table.GlobalSecondaryIndexes {
+		if index.Projection.ProjectionType != types.ProjectionTypeKeysOnly {
+			t.Errorf("index %s projects %s", *index.IndexName, index.Projection.ProjectionType)
+		}
+	}
+	if got, want := len(out.Table.GlobalSecondaryIndexes), len(dynoxide.Schema(t).Indexes); got != want || got == 0 {
+		t.Errorf("%d indexes of %d", got, want)
+	}
+}
+
+func TestDeployedSchemaIncludesTheContracts(t *testing.T) {
+	t.Parallel()
+	deployed, needed := dynoxide.Schema(t), tabletest.Schema()
+	if deployed.TTL != needed.TTL {
+		t.Errorf("the TTL attribute is %q, not %q", deployed.TTL, needed.TTL)
+	}
+	for _, index := range needed.Indexes {
+		if !slices.Contains(deployed.Indexes, index) {
+			t.Errorf("%+v is not in %+v", index, deployed.Indexes)
+		}
+	}
+}
+
+func TestTemplateMayHaveCloudFormationTags(t *testing.T) {
+	t.Parallel()
+	in, schema, err := dynoxide.Parse([]byte(`
+Parameters: { Stage: { Type: String } }
+Resources:
+  Function: { Type: AWS::Serverless::Function, Properties: { Role: !GetAtt Role.Arn } }
+  Table:
+    Type: AWS::DynamoDB::Table
+    Condition: HasTable
+    Properties:
+      TableName: !Sub "${Stage}-table"
+      SSESpecification: { SSEEnabled: true, KMSMasterKeyId: !Ref Key }
+      Tags: !If [ IsProduction, [ { Key: a, Value: !Ref Stage } ], !Ref "AWS::NoValue" ]
+      AttributeDefinitions: [ { AttributeName: PK, AttributeType: S }, { AttributeName: u, AttributeType: S }, { AttributeName: b, AttributeType: N } ]
+      KeySchema: [ { AttributeName: PK, KeyType: HASH } ]
+      GlobalSecondaryIndexes:
+        - { IndexName: byU, KeySchema: [ { AttributeName: b, KeyType: RANGE }, { AttributeName: u, KeyType: HASH } ], Projection: { ProjectionType: KEYS_ONLY } }
+      TimeToLiveSpecification: { AttributeName: end, Enabled: true }
+Outputs: { Name: { Value: !Ref Table } }
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := table.Schema{TTL: "end", Indexes: []table.Index{{Name: "byU", PK: "u", SK: "b"}}}
+	if diff := cmp.Diff(want, schema); diff != "" {
+		t.Errorf("schema (-want +got):\n%s", diff)
+	}
+	if len(in.AttributeDefinitions) != 3 || in.AttributeDefinitions[2].AttributeType != types.ScalarAttributeTypeN {
+		t.Errorf("attributes: %+v", in.AttributeDefinitions)
+	}
+}
+
+func TestDisabledTTLIsNone(t *testing.T) {
+	t.Parallel()
+	_, schema, err := dynoxide.Parse([]byte("Resources: { Table: { Type: AWS::DynamoDB::Table, " +
+		"Properties: { TimeToLiveSpecification: { AttributeName: end, Enabled: false } } } }"))
+	if err != nil || schema.TTL != "" {
+		t.Errorf("got %+v, %v", schema, err)
+	}
+}
+
+func TestTemplateWithoutTheTableIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "Resources: {}", "Resources: { Table: { Type: AWS::S3::Bucket } }", "\t: nonsense"} {
+		if _, _, err := dynoxide.Parse([]byte(text)); err == nil {
+			t.Errorf("%q was accepted", text)
+		}
+	}
+}
+
+func TestServerEndsWhenItIsStopped(t *testing.T) {
+	t.Parallel()
+	binary, err := dynoxide.Locate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, err := dynoxide.StartStop(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answers(addr) {
+		t.Errorf("a stopped server answers at %s", addr)
+	}
+}
+
+func TestServerThatCannotStartSaysSo(t *testing.T) {
+	t.Parallel()
+	for name, binary := range map[string]string{
+		"missing":      filepath.Join(t.TempDir(), "missing"),
+		"ends at once": "false",
+	} {
+		_, err := dynoxide.StartStop(binary)
+		if err == nil || !strings.Contains(err.Error(), binary) || !strings.Contains(err.Error(), "ended before it answered") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestMissingServerNamesTheCure changes the environment and the working directory,
+// and so does not run beside others.
+func TestMissingServerNamesTheCure(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(root)
+	t.Setenv("DYNOXIDE", "")
+	if _, err := dynoxide.Locate(); err == nil || !strings.Contains(err.Error(), "npm ci --prefix test/emulators") {
+		t.Errorf("got %v", err)
+	}
+	t.Setenv("DYNOXIDE", "/elsewhere/dynoxide")
+	if path, err := dynoxide.Locate(); path != "/elsewhere/dynoxide" || err != nil {
+		t.Errorf("got %q, %v", path, err)
+	}
+}
+
+// orphan tells a child of the next test to start a server and die.
+const orphan = "DYNOXIDE_TEST_ORPHAN"
+
+// TestServerDiesWithTheTestBinary has a child die without any chance to clean up.
+func TestServerDiesWithTheTestBinary(t *testing.T) {
+	if os.Getenv(orphan) != "" {
+		addr, err := dynoxide.Addr()
+		fmt.Println(addr, err)
+		self, _ := os.FindProcess(os.Getpid())
+		_ = self.Kill()
+		select {}
+	}
+	t.Parallel()
+	child := exec.Command(os.Args[0], "-test.run=^TestServerDiesWithTheTestBinary$")
+	child.Env = append(os.Environ(), orphan+"=1")
+	var out bytes.Buffer
+	child.Stdout = &out
+	if err := child.Run(); err == nil {
+		t.Fatal("the child was not killed")
+	}
+	addr, problem, _ := strings.Cut(strings.TrimSpace(out.String()), " ")
+	if problem != "<nil>" {
+		t.Fatalf("the child had no server: %s", out.String())
+	}
+	for deadline := time.Now().Add(10 * time.Second); answers(addr); {
+		if time.Now().After(deadline) {
+			t.Fatalf("the server at %s outlived its test binary", addr)
+		}
+	}
+}
+
+func answers(addr string) bool {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}
