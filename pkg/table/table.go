@@ -127,7 +127,9 @@ type Write struct {
 	// Token makes the write idempotent against a lost answer: a store that has
 	// already applied a write of several operations with this token answers as
 	// it did then. Empty means none. At most 36 bytes. A repeat must carry the
-	// same operations.
+	// same operations. A write of one operation does not use it: when its answer
+	// is lost, a repeat may find its own effect in the way, as the old item of a
+	// Conflict.
 	Token string
 	Ops   []Op
 }

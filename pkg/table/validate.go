@@ -212,7 +212,7 @@ func checkValue(v any, depth int) error {
 // checkIndexed refuses a value that cannot be the key of the indexes that read it.
 func (s Schema) checkIndexed(name string, v any) error {
 	for _, index := range s.Indexes {
-		limit := 0
+		var limit int
 		switch name {
 		case index.PK:
 			limit = MaxPartitionKey

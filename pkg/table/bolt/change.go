@@ -40,7 +40,8 @@ func applyOne(item table.Item, c table.Change) error {
 	case table.ChangeRemove:
 		delete(parent, name)
 	case table.ChangeAdd:
-		return add(parent, name, c.Value.(int64))
+		delta, _ := c.Value.(int64) // always one in a valid change
+		return add(parent, name, delta)
 	}
 	return nil
 }

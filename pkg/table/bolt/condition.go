@@ -107,7 +107,7 @@ func order(stored, given any) (int, bool) {
 
 func sizeBelow(c table.SizeBelow, item table.Item) bool {
 	stored, _ := lookup(item, c.Path)
-	size := 0
+	var size int
 	switch v := stored.(type) {
 	case string:
 		size = len(v)

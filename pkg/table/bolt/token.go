@@ -68,7 +68,6 @@ func sequence(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 // type, quotes every string and sorts every map, so equal digests mean equal
 // operations.
 func digest(w table.Write) []byte {
-	h := sha256.New()
-	fmt.Fprintf(h, "%#v", w.Ops)
-	return h.Sum(nil)
+	sum := sha256.Sum256(fmt.Appendf(nil, "%#v", w.Ops))
+	return sum[:]
 }

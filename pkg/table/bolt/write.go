@@ -11,13 +11,19 @@ import (
 	"github.com/stepup-auth/stepup/pkg/table"
 )
 
-// job is one write on its way through the queue.
+// job is one write on its way through the queue. Its err is the answer to the caller
+// and says that the write was aborted until the transaction has ended.
 type job struct {
-	ctx  context.Context
-	w    table.Write
-	done bool
-	err  error
+	w table.Write
+	// interrupted returns the fault of the caller's context when that is over.
+	interrupted func() error
+	done        bool
+	err         error
 }
+
+// errAborted is the cause when the goroutine that ran the job did not live to the end
+// of the transaction.
+var errAborted = errors.New("the transaction was aborted")
 
 // Write implements table.Table. When it returns nil the write is on disk, unless the
 // store was opened with NoSync. It remembers the tokens of the last 4096 writes that
@@ -26,7 +32,11 @@ func (s *Store) Write(ctx context.Context, w table.Write) error {
 	if err := w.Validate(s.schema); err != nil {
 		return err
 	}
-	j := &job{ctx: ctx, w: w}
+	j := &job{
+		w:           w,
+		interrupted: func() error { return table.Interrupted(ctx) },
+		err:         table.ErrUnavailable.Wrap(errAborted),
+	}
 	s.queue.mu.Lock()
 	s.queue.pending = append(s.queue.pending, j)
 	s.queue.mu.Unlock()
@@ -48,18 +58,17 @@ func (s *Store) commitPending() {
 	s.queue.pending = nil
 	s.queue.mu.Unlock()
 
-	err := s.db.Update(func(tx *bbolt.Tx) error {
-		for _, j := range jobs {
-			refusal, err := s.run(tx, j)
-			if err != nil {
+	refusals := make([]error, len(jobs))
+	err := s.db.Update(func(tx *bbolt.Tx) (err error) {
+		for i, j := range jobs {
+			if refusals[i], err = s.run(tx, j); err != nil {
 				return err
 			}
-			j.err = refusal
 		}
 		return nil
 	})
-	for _, j := range jobs {
-		j.done = true
+	for i, j := range jobs {
+		j.done, j.err = true, refusals[i]
 		if err != nil {
 			j.err = storeFault(err)
 		}
@@ -69,7 +78,7 @@ func (s *Store) commitPending() {
 // run decides and applies one write. The refusal is for the job alone: nothing was
 // written. The error is the database's and ends the transaction.
 func (s *Store) run(tx *bbolt.Tx, j *job) (refusal, err error) {
-	if err := table.Interrupted(j.ctx); err != nil {
+	if err := j.interrupted(); err != nil {
 		return err, nil
 	}
 	repeated, err := s.repeated(tx, j.w)
@@ -98,9 +107,9 @@ func ours(err error) (refusal, other error) {
 }
 
 func isOurs(err error) bool {
-	var f *fault.Fault
-	var c *table.Conflict
-	return errors.As(err, &f) || errors.As(err, &c)
+	_, isFault := errors.AsType[*fault.Fault](err)
+	_, isConflict := errors.AsType[*table.Conflict](err)
+	return isFault || isConflict
 }
 
 // step is one item before and after a write; nil stands for no item.

@@ -28,12 +28,10 @@ const (
 // even when the context has ended since; for anything else the context is looked at
 // first, because the SDK wraps its end in many ways.
 func failure(ctx context.Context, err error) error {
-	var canceled *types.TransactionCanceledException
-	if errors.As(err, &canceled) {
+	if canceled, ok := errors.AsType[*types.TransactionCanceledException](err); ok {
 		return cancellation(canceled)
 	}
-	var condition *types.ConditionalCheckFailedException
-	if errors.As(err, &condition) {
+	if condition, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
 		old, err := decodeOptional(condition.Item)
 		if err != nil {
 			return err
@@ -43,8 +41,8 @@ func failure(ctx context.Context, err error) error {
 	if ctxErr := ctx.Err(); ctxErr != nil {
 		return fault.From(ctxErr).Wrap(err)
 	}
-	var api smithy.APIError
-	if !errors.As(err, &api) {
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
 		return table.ErrUnavailable.Wrap(err) // no answer, or not a readable one
 	}
 	return byCode(api, err)
@@ -64,8 +62,8 @@ func byCode(api smithy.APIError, err error) error {
 }
 
 func status(err error) int {
-	var response *smithyhttp.ResponseError
-	if !errors.As(err, &response) {
+	response, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok {
 		return 0
 	}
 	return response.HTTPStatusCode()

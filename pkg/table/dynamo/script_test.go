@@ -96,6 +96,7 @@ func (s *script) client() *dynamodb.Client {
 // cancelAfter is a client whose caller's context ends with the answer to a write.
 type cancelAfter struct {
 	dynamo.Client
+
 	cancel context.CancelFunc
 }
 

