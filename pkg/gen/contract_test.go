@@ -50,6 +50,14 @@ func TestFieldNumbersAreThoseOfTheContract(t *testing.T) {
 		"zitadel.user.v2.SearchQuery.phone_query":                           16,
 		"zitadel.user.v2.ListUsersResponse.result":                          3,
 		"zitadel.user.v2.ListAuthenticationMethodTypesRequest.domain_query": 2,
+		"zitadel.user.v2.SetEmailRequest.is_verified":                       5,
+		"zitadel.user.v2.SendEmailCodeRequest.send_code":                    2,
+		"zitadel.user.v2.ResendPhoneCodeRequest.send_code":                  3,
+		"zitadel.user.v2.ResendPhoneCodeRequest.return_code":                4,
+		"zitadel.user.v2.RegisterPasskeyRequest.domain":                     4,
+		"zitadel.user.v2.RegisterU2FRequest.domain":                         2,
+		"zitadel.user.v2.AuthFactor.otp":                                    2,
+		"zitadel.user.v2.AuthFactor.otp_email":                              5,
 	}
 	for name, want := range numbers {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
@@ -128,6 +136,39 @@ func TestValidationSpeaksTheContractsTexts(t *testing.T) {
 			"long phone", &userv2.SetHumanPhone{Phone: strings.Repeat("1", 201)},
 			"invalid SetHumanPhone.Phone: value length must be between 0 and 200 runes, inclusive",
 		},
+		{
+			"phone to set", &userv2.SetPhoneRequest{UserId: "1"},
+			"invalid SetPhoneRequest.Phone: value length must be between 1 and 200 runes, inclusive",
+		},
+		{
+			"unverified by word",
+			&userv2.SetEmailRequest{UserId: "1", Email: "mini@example.com", Verification: &userv2.SetEmailRequest_IsVerified{}},
+			"invalid SetEmailRequest.IsVerified: value must equal true",
+		},
+		{"no verification", &userv2.SetEmailRequest{UserId: "1", Email: "mini@example.com"}, ""},
+		{
+			"long code", &userv2.VerifyPhoneRequest{UserId: "1", VerificationCode: strings.Repeat("1", 21)},
+			"invalid VerifyPhoneRequest.VerificationCode: value length must be between 1 and 20 runes, inclusive",
+		},
+		{
+			"no recovery codes", &userv2.GenerateRecoveryCodesRequest{UserId: "1"},
+			"invalid GenerateRecoveryCodesRequest.Count: value must be inside range [1, 50]",
+		},
+		{"most recovery codes", &userv2.GenerateRecoveryCodesRequest{UserId: "1", Count: 50}, ""},
+		{
+			"too many recovery codes", &userv2.GenerateRecoveryCodesRequest{UserId: "1", Count: 51},
+			"invalid GenerateRecoveryCodesRequest.Count: value must be inside range [1, 50]",
+		},
+		{
+			"required credential", &userv2.VerifyU2FRegistrationRequest{UserId: "1", U2FId: "2", TokenName: "key"},
+			"invalid VerifyU2FRegistrationRequest.PublicKeyCredential: value is required",
+		},
+		{
+			"half a code", &userv2.RegisterPasskeyRequest{UserId: "1", Code: &userv2.PasskeyRegistrationCode{Id: "2"}},
+			"invalid RegisterPasskeyRequest.Code" + nested +
+				"invalid PasskeyRegistrationCode.Code: value length must be between 1 and 200 runes, inclusive",
+		},
+		{"no domain", &userv2.RegisterU2FRequest{UserId: "1"}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -142,45 +183,68 @@ func TestValidationSpeaksTheContractsTexts(t *testing.T) {
 	}
 }
 
-// sessions records the last request and answers nothing.
-type sessions struct {
+// services is what the gateway stands in front of.
+type services interface {
+	sessionv2.SessionServiceServer
+	userv2.UserServiceServer
+}
+
+// unimplemented has the services, but none of their methods.
+type unimplemented struct {
 	sessionv2.UnimplementedSessionServiceServer
+	userv2.UnimplementedUserServiceServer
+}
+
+// recorder keeps the last request and answers nothing.
+type recorder struct {
+	unimplemented
 
 	last proto.Message
 }
 
-func (s *sessions) GetSession(
+func (r *recorder) GetSession(
 	_ context.Context, req *sessionv2.GetSessionRequest,
 ) (*sessionv2.GetSessionResponse, error) {
-	s.last = req
+	r.last = req
 	return &sessionv2.GetSessionResponse{}, nil
 }
 
-func (s *sessions) SetSession(
+func (r *recorder) SetSession(
 	_ context.Context, req *sessionv2.SetSessionRequest,
 ) (*sessionv2.SetSessionResponse, error) {
-	s.last = req
+	r.last = req
 	return &sessionv2.SetSessionResponse{}, nil
 }
 
-func (s *sessions) DeleteSession(
+func (r *recorder) DeleteSession(
 	_ context.Context, req *sessionv2.DeleteSessionRequest,
 ) (*sessionv2.DeleteSessionResponse, error) {
-	s.last = req
+	r.last = req
 	return &sessionv2.DeleteSessionResponse{}, nil
 }
 
-// call sends one request to a gateway in front of the two servers.
-func call(
-	t *testing.T, s sessionv2.SessionServiceServer, method, path, body string,
-) *httptest.ResponseRecorder {
+func (r *recorder) VerifyPasskeyRegistration(
+	_ context.Context, req *userv2.VerifyPasskeyRegistrationRequest,
+) (*userv2.VerifyPasskeyRegistrationResponse, error) {
+	r.last = req
+	return &userv2.VerifyPasskeyRegistrationResponse{}, nil
+}
+
+func (r *recorder) ListAuthenticationFactors(
+	_ context.Context, req *userv2.ListAuthenticationFactorsRequest,
+) (*userv2.ListAuthenticationFactorsResponse, error) {
+	r.last = req
+	return &userv2.ListAuthenticationFactorsResponse{}, nil
+}
+
+// call sends one request to a gateway in front of s.
+func call(t *testing.T, s services, method, path, body string) *httptest.ResponseRecorder {
 	t.Helper()
 	mux := runtime.NewServeMux()
 	if err := sessionv2.RegisterSessionServiceHandlerServer(t.Context(), mux, s); err != nil {
 		t.Fatal(err)
 	}
-	users := userv2.UnimplementedUserServiceServer{}
-	if err := userv2.RegisterUserServiceHandlerServer(t.Context(), mux, users); err != nil {
+	if err := userv2.RegisterUserServiceHandlerServer(t.Context(), mux, s); err != nil {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
@@ -209,11 +273,37 @@ func TestEveryRouteReachesItsMethod(t *testing.T) {
 		{"POST /v2/users/1/reactivate", "ReactivateUser"},
 		{"DELETE /v2/users/1", "DeleteUser"},
 		{"GET /v2/users/1/authentication_methods", "ListAuthenticationMethodTypes"},
+		{"POST /v2/users/1/email", "SetEmail"},
+		{"POST /v2/users/1/email/resend", "ResendEmailCode"},
+		{"POST /v2/users/1/email/send", "SendEmailCode"},
+		{"POST /v2/users/1/email/verify", "VerifyEmail"},
+		{"POST /v2/users/1/phone", "SetPhone"},
+		{"DELETE /v2/users/1/phone", "RemovePhone"},
+		{"POST /v2/users/1/phone/resend", "ResendPhoneCode"},
+		{"POST /v2/users/1/phone/verify", "VerifyPhone"},
+		{"POST /v2/users/1/passkeys", "RegisterPasskey"},
+		{"POST /v2/users/1/passkeys/2", "VerifyPasskeyRegistration"},
+		{"POST /v2/users/1/passkeys/registration_link", "CreatePasskeyRegistrationLink"},
+		{"POST /v2/users/1/passkeys/_search", "ListPasskeys"},
+		{"DELETE /v2/users/1/passkeys/2", "RemovePasskey"},
+		{"POST /v2/users/1/u2f", "RegisterU2F"},
+		{"POST /v2/users/1/u2f/2", "VerifyU2FRegistration"},
+		{"DELETE /v2/users/1/u2f/2", "RemoveU2F"},
+		{"POST /v2/users/1/totp", "RegisterTOTP"},
+		{"POST /v2/users/1/totp/verify", "VerifyTOTPRegistration"},
+		{"DELETE /v2/users/1/totp", "RemoveTOTP"},
+		{"POST /v2/users/1/otp_sms", "AddOTPSMS"},
+		{"DELETE /v2/users/1/otp_sms", "RemoveOTPSMS"},
+		{"POST /v2/users/1/otp_email", "AddOTPEmail"},
+		{"DELETE /v2/users/1/otp_email", "RemoveOTPEmail"},
+		{"POST /v2/users/1/recovery_codes", "GenerateRecoveryCodes"},
+		{"DELETE /v2/users/1/recovery_codes", "RemoveRecoveryCodes"},
+		{"POST /v2/users/1/authentication_factors/_search", "ListAuthenticationFactors"},
 	} {
 		t.Run(tc.route, func(t *testing.T) {
 			t.Parallel()
 			method, path, _ := strings.Cut(tc.route, " ")
-			w := call(t, sessionv2.UnimplementedSessionServiceServer{}, method, path, "")
+			w := call(t, unimplemented{}, method, path, "")
 			var status struct {
 				Message string `json:"message"`
 			}
@@ -249,14 +339,28 @@ func TestRequestsAreReadFromPathQueryAndBody(t *testing.T) {
 			"no body of DELETE", http.MethodDelete, "/v2/sessions/1", "",
 			&sessionv2.DeleteSessionRequest{SessionId: "1"},
 		},
+		{
+			"both ids of the path", http.MethodPost, "/v2/users/1/passkeys/2", `{"passkeyId":"3","passkeyName":"key"}`,
+			&userv2.VerifyPasskeyRegistrationRequest{UserId: "1", PasskeyId: "2", PasskeyName: "key"},
+		},
+		{
+			"query of POST, whose body is ignored", http.MethodPost,
+			"/v2/users/1/authentication_factors/_search?authFactors=U2F&authFactors=1&states=AUTH_FACTOR_STATE_READY",
+			`{"authFactors":["OTP_EMAIL"]}`,
+			&userv2.ListAuthenticationFactorsRequest{
+				UserId:      "1",
+				AuthFactors: []userv2.AuthFactors{userv2.AuthFactors_U2F, userv2.AuthFactors_OTP_SMS},
+				States:      []userv2.AuthFactorState{userv2.AuthFactorState_AUTH_FACTOR_STATE_READY},
+			},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := &sessions{}
-			if w := call(t, s, tc.method, tc.path, tc.body); w.Code != http.StatusOK {
+			r := &recorder{}
+			if w := call(t, r, tc.method, tc.path, tc.body); w.Code != http.StatusOK {
 				t.Fatalf("status %d: %s", w.Code, w.Body)
 			}
-			if diff := cmp.Diff(tc.want, s.last, protocmp.Transform()); diff != "" {
+			if diff := cmp.Diff(tc.want, r.last, protocmp.Transform()); diff != "" {
 				t.Error(diff)
 			}
 		})

@@ -8,6 +8,7 @@ package userv2
 
 import (
 	_ "github.com/envoyproxy/protoc-gen-validate/validate"
+	v2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -269,11 +270,162 @@ func (*SetPassword_CurrentPassword) isSetPassword_Verification() {}
 
 func (*SetPassword_VerificationCode) isSetPassword_Verification() {}
 
+// SetPasswordRequest carries the new password of a user.
+type SetPasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The new password.
+	NewPassword *Password `protobuf:"bytes,2,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
+	// What entitles the caller. Unset means the caller's permission.
+	//
+	// Types that are valid to be assigned to Verification:
+	//
+	//	*SetPasswordRequest_CurrentPassword
+	//	*SetPasswordRequest_VerificationCode
+	Verification  isSetPasswordRequest_Verification `protobuf_oneof:"verification"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPasswordRequest) Reset() {
+	*x = SetPasswordRequest{}
+	mi := &file_zitadel_user_v2_password_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPasswordRequest) ProtoMessage() {}
+
+func (x *SetPasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_password_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPasswordRequest.ProtoReflect.Descriptor instead.
+func (*SetPasswordRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_password_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SetPasswordRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *SetPasswordRequest) GetNewPassword() *Password {
+	if x != nil {
+		return x.NewPassword
+	}
+	return nil
+}
+
+func (x *SetPasswordRequest) GetVerification() isSetPasswordRequest_Verification {
+	if x != nil {
+		return x.Verification
+	}
+	return nil
+}
+
+func (x *SetPasswordRequest) GetCurrentPassword() string {
+	if x != nil {
+		if x, ok := x.Verification.(*SetPasswordRequest_CurrentPassword); ok {
+			return x.CurrentPassword
+		}
+	}
+	return ""
+}
+
+func (x *SetPasswordRequest) GetVerificationCode() string {
+	if x != nil {
+		if x, ok := x.Verification.(*SetPasswordRequest_VerificationCode); ok {
+			return x.VerificationCode
+		}
+	}
+	return ""
+}
+
+type isSetPasswordRequest_Verification interface {
+	isSetPasswordRequest_Verification()
+}
+
+type SetPasswordRequest_CurrentPassword struct {
+	// The password so far.
+	CurrentPassword string `protobuf:"bytes,3,opt,name=current_password,json=currentPassword,proto3,oneof"`
+}
+
+type SetPasswordRequest_VerificationCode struct {
+	// A code that a password reset issued.
+	VerificationCode string `protobuf:"bytes,4,opt,name=verification_code,json=verificationCode,proto3,oneof"`
+}
+
+func (*SetPasswordRequest_CurrentPassword) isSetPasswordRequest_Verification() {}
+
+func (*SetPasswordRequest_VerificationCode) isSetPasswordRequest_Verification() {}
+
+// SetPasswordResponse confirms the new password.
+type SetPasswordResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details       *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPasswordResponse) Reset() {
+	*x = SetPasswordResponse{}
+	mi := &file_zitadel_user_v2_password_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPasswordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPasswordResponse) ProtoMessage() {}
+
+func (x *SetPasswordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_password_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPasswordResponse.ProtoReflect.Descriptor instead.
+func (*SetPasswordResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_password_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SetPasswordResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
 var File_zitadel_user_v2_password_proto protoreflect.FileDescriptor
 
 const file_zitadel_user_v2_password_proto_rawDesc = "" +
 	"\n" +
-	"\x1ezitadel/user/v2/password.proto\x12\x0fzitadel.user.v2\x1a\x17validate/validate.proto\"[\n" +
+	"\x1ezitadel/user/v2/password.proto\x12\x0fzitadel.user.v2\x1a\x17validate/validate.proto\x1a\x1ezitadel/object/v2/object.proto\"[\n" +
 	"\bPassword\x12&\n" +
 	"\bpassword\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\bpassword\x12'\n" +
@@ -289,7 +441,17 @@ const file_zitadel_user_v2_password_proto_rawDesc = "" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01H\x01R\x0fcurrentPassword\x128\n" +
 	"\x11verification_code\x18\x04 \x01(\tB\t\xfaB\x06r\x04\x10\x01\x18\x14H\x01R\x10verificationCodeB\x0f\n" +
 	"\rpassword_typeB\x0e\n" +
-	"\fverificationB>Z<github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2;userv2b\x06proto3"
+	"\fverification\"\xfa\x01\n" +
+	"\x12SetPasswordRequest\x12#\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x12<\n" +
+	"\fnew_password\x18\x02 \x01(\v2\x19.zitadel.user.v2.PasswordR\vnewPassword\x127\n" +
+	"\x10current_password\x18\x03 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01H\x00R\x0fcurrentPassword\x128\n" +
+	"\x11verification_code\x18\x04 \x01(\tB\t\xfaB\x06r\x04\x10\x01\x18\x14H\x00R\x10verificationCodeB\x0e\n" +
+	"\fverification\"K\n" +
+	"\x13SetPasswordResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetailsB>Z<github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2;userv2b\x06proto3"
 
 var (
 	file_zitadel_user_v2_password_proto_rawDescOnce sync.Once
@@ -303,20 +465,25 @@ func file_zitadel_user_v2_password_proto_rawDescGZIP() []byte {
 	return file_zitadel_user_v2_password_proto_rawDescData
 }
 
-var file_zitadel_user_v2_password_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_zitadel_user_v2_password_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_zitadel_user_v2_password_proto_goTypes = []any{
-	(*Password)(nil),       // 0: zitadel.user.v2.Password
-	(*HashedPassword)(nil), // 1: zitadel.user.v2.HashedPassword
-	(*SetPassword)(nil),    // 2: zitadel.user.v2.SetPassword
+	(*Password)(nil),            // 0: zitadel.user.v2.Password
+	(*HashedPassword)(nil),      // 1: zitadel.user.v2.HashedPassword
+	(*SetPassword)(nil),         // 2: zitadel.user.v2.SetPassword
+	(*SetPasswordRequest)(nil),  // 3: zitadel.user.v2.SetPasswordRequest
+	(*SetPasswordResponse)(nil), // 4: zitadel.user.v2.SetPasswordResponse
+	(*v2.Details)(nil),          // 5: zitadel.object.v2.Details
 }
 var file_zitadel_user_v2_password_proto_depIdxs = []int32{
 	0, // 0: zitadel.user.v2.SetPassword.password:type_name -> zitadel.user.v2.Password
 	1, // 1: zitadel.user.v2.SetPassword.hashed_password:type_name -> zitadel.user.v2.HashedPassword
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	0, // 2: zitadel.user.v2.SetPasswordRequest.new_password:type_name -> zitadel.user.v2.Password
+	5, // 3: zitadel.user.v2.SetPasswordResponse.details:type_name -> zitadel.object.v2.Details
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_zitadel_user_v2_password_proto_init() }
@@ -330,13 +497,17 @@ func file_zitadel_user_v2_password_proto_init() {
 		(*SetPassword_CurrentPassword)(nil),
 		(*SetPassword_VerificationCode)(nil),
 	}
+	file_zitadel_user_v2_password_proto_msgTypes[3].OneofWrappers = []any{
+		(*SetPasswordRequest_CurrentPassword)(nil),
+		(*SetPasswordRequest_VerificationCode)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_zitadel_user_v2_password_proto_rawDesc), len(file_zitadel_user_v2_password_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -495,3 +495,327 @@ var _ interface {
 	Cause() error
 	ErrorName() string
 } = SetPasswordValidationError{}
+
+// Validate checks the field values on SetPasswordRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *SetPasswordRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on SetPasswordRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// SetPasswordRequestMultiError, or nil if none found.
+func (m *SetPasswordRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *SetPasswordRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetUserId()); l < 1 || l > 200 {
+		err := SetPasswordRequestValidationError{
+			field:  "UserId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if all {
+		switch v := interface{}(m.GetNewPassword()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, SetPasswordRequestValidationError{
+					field:  "NewPassword",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, SetPasswordRequestValidationError{
+					field:  "NewPassword",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetNewPassword()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return SetPasswordRequestValidationError{
+				field:  "NewPassword",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	switch v := m.Verification.(type) {
+	case *SetPasswordRequest_CurrentPassword:
+		if v == nil {
+			err := SetPasswordRequestValidationError{
+				field:  "Verification",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if l := utf8.RuneCountInString(m.GetCurrentPassword()); l < 1 || l > 200 {
+			err := SetPasswordRequestValidationError{
+				field:  "CurrentPassword",
+				reason: "value length must be between 1 and 200 runes, inclusive",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+	case *SetPasswordRequest_VerificationCode:
+		if v == nil {
+			err := SetPasswordRequestValidationError{
+				field:  "Verification",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if l := utf8.RuneCountInString(m.GetVerificationCode()); l < 1 || l > 20 {
+			err := SetPasswordRequestValidationError{
+				field:  "VerificationCode",
+				reason: "value length must be between 1 and 20 runes, inclusive",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+	default:
+		_ = v // ensures v is used
+	}
+
+	if len(errors) > 0 {
+		return SetPasswordRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+// SetPasswordRequestMultiError is an error wrapping multiple validation errors
+// returned by SetPasswordRequest.ValidateAll() if the designated constraints
+// aren't met.
+type SetPasswordRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m SetPasswordRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m SetPasswordRequestMultiError) AllErrors() []error { return m }
+
+// SetPasswordRequestValidationError is the validation error returned by
+// SetPasswordRequest.Validate if the designated constraints aren't met.
+type SetPasswordRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e SetPasswordRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e SetPasswordRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e SetPasswordRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e SetPasswordRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e SetPasswordRequestValidationError) ErrorName() string {
+	return "SetPasswordRequestValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e SetPasswordRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sSetPasswordRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = SetPasswordRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = SetPasswordRequestValidationError{}
+
+// Validate checks the field values on SetPasswordResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *SetPasswordResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on SetPasswordResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// SetPasswordResponseMultiError, or nil if none found.
+func (m *SetPasswordResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *SetPasswordResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, SetPasswordResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, SetPasswordResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return SetPasswordResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if len(errors) > 0 {
+		return SetPasswordResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// SetPasswordResponseMultiError is an error wrapping multiple validation
+// errors returned by SetPasswordResponse.ValidateAll() if the designated
+// constraints aren't met.
+type SetPasswordResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m SetPasswordResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m SetPasswordResponseMultiError) AllErrors() []error { return m }
+
+// SetPasswordResponseValidationError is the validation error returned by
+// SetPasswordResponse.Validate if the designated constraints aren't met.
+type SetPasswordResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e SetPasswordResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e SetPasswordResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e SetPasswordResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e SetPasswordResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e SetPasswordResponseValidationError) ErrorName() string {
+	return "SetPasswordResponseValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e SetPasswordResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sSetPasswordResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = SetPasswordResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = SetPasswordResponseValidationError{}

@@ -26,83 +26,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// AuthenticationMethodType is a kind of proof.
-type AuthenticationMethodType int32
-
-const (
-	// Not known.
-	AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_UNSPECIFIED AuthenticationMethodType = 0
-	// A password.
-	AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_PASSWORD AuthenticationMethodType = 1
-	// A WebAuthn credential that verifies its user.
-	AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_PASSKEY AuthenticationMethodType = 2
-	// An account at an external identity provider.
-	AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_IDP AuthenticationMethodType = 3
-	// An authenticator app (RFC 6238).
-	AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_TOTP AuthenticationMethodType = 4
-	// A WebAuthn credential that tests for presence only.
-	AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_U2F AuthenticationMethodType = 5
-	// Codes by SMS.
-	AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_OTP_SMS AuthenticationMethodType = 6
-	// Codes by e-mail.
-	AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_OTP_EMAIL AuthenticationMethodType = 7
-	// Recovery codes.
-	AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_RECOVERY_CODE AuthenticationMethodType = 8
-)
-
-// Enum value maps for AuthenticationMethodType.
-var (
-	AuthenticationMethodType_name = map[int32]string{
-		0: "AUTHENTICATION_METHOD_TYPE_UNSPECIFIED",
-		1: "AUTHENTICATION_METHOD_TYPE_PASSWORD",
-		2: "AUTHENTICATION_METHOD_TYPE_PASSKEY",
-		3: "AUTHENTICATION_METHOD_TYPE_IDP",
-		4: "AUTHENTICATION_METHOD_TYPE_TOTP",
-		5: "AUTHENTICATION_METHOD_TYPE_U2F",
-		6: "AUTHENTICATION_METHOD_TYPE_OTP_SMS",
-		7: "AUTHENTICATION_METHOD_TYPE_OTP_EMAIL",
-		8: "AUTHENTICATION_METHOD_TYPE_RECOVERY_CODE",
-	}
-	AuthenticationMethodType_value = map[string]int32{
-		"AUTHENTICATION_METHOD_TYPE_UNSPECIFIED":   0,
-		"AUTHENTICATION_METHOD_TYPE_PASSWORD":      1,
-		"AUTHENTICATION_METHOD_TYPE_PASSKEY":       2,
-		"AUTHENTICATION_METHOD_TYPE_IDP":           3,
-		"AUTHENTICATION_METHOD_TYPE_TOTP":          4,
-		"AUTHENTICATION_METHOD_TYPE_U2F":           5,
-		"AUTHENTICATION_METHOD_TYPE_OTP_SMS":       6,
-		"AUTHENTICATION_METHOD_TYPE_OTP_EMAIL":     7,
-		"AUTHENTICATION_METHOD_TYPE_RECOVERY_CODE": 8,
-	}
-)
-
-func (x AuthenticationMethodType) Enum() *AuthenticationMethodType {
-	p := new(AuthenticationMethodType)
-	*p = x
-	return p
-}
-
-func (x AuthenticationMethodType) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (AuthenticationMethodType) Descriptor() protoreflect.EnumDescriptor {
-	return file_zitadel_user_v2_user_service_proto_enumTypes[0].Descriptor()
-}
-
-func (AuthenticationMethodType) Type() protoreflect.EnumType {
-	return &file_zitadel_user_v2_user_service_proto_enumTypes[0]
-}
-
-func (x AuthenticationMethodType) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use AuthenticationMethodType.Descriptor instead.
-func (AuthenticationMethodType) EnumDescriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{0}
-}
-
 // AddHumanUserRequest describes the person to create.
 type AddHumanUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -925,157 +848,6 @@ func (x *UpdateHumanUserResponse) GetPhoneCode() string {
 	return ""
 }
 
-// SetPasswordRequest carries the new password of a user.
-type SetPasswordRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The user's id.
-	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// The new password.
-	NewPassword *Password `protobuf:"bytes,2,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
-	// What entitles the caller. Unset means the caller's permission.
-	//
-	// Types that are valid to be assigned to Verification:
-	//
-	//	*SetPasswordRequest_CurrentPassword
-	//	*SetPasswordRequest_VerificationCode
-	Verification  isSetPasswordRequest_Verification `protobuf_oneof:"verification"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SetPasswordRequest) Reset() {
-	*x = SetPasswordRequest{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SetPasswordRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SetPasswordRequest) ProtoMessage() {}
-
-func (x *SetPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SetPasswordRequest.ProtoReflect.Descriptor instead.
-func (*SetPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{10}
-}
-
-func (x *SetPasswordRequest) GetUserId() string {
-	if x != nil {
-		return x.UserId
-	}
-	return ""
-}
-
-func (x *SetPasswordRequest) GetNewPassword() *Password {
-	if x != nil {
-		return x.NewPassword
-	}
-	return nil
-}
-
-func (x *SetPasswordRequest) GetVerification() isSetPasswordRequest_Verification {
-	if x != nil {
-		return x.Verification
-	}
-	return nil
-}
-
-func (x *SetPasswordRequest) GetCurrentPassword() string {
-	if x != nil {
-		if x, ok := x.Verification.(*SetPasswordRequest_CurrentPassword); ok {
-			return x.CurrentPassword
-		}
-	}
-	return ""
-}
-
-func (x *SetPasswordRequest) GetVerificationCode() string {
-	if x != nil {
-		if x, ok := x.Verification.(*SetPasswordRequest_VerificationCode); ok {
-			return x.VerificationCode
-		}
-	}
-	return ""
-}
-
-type isSetPasswordRequest_Verification interface {
-	isSetPasswordRequest_Verification()
-}
-
-type SetPasswordRequest_CurrentPassword struct {
-	// The password so far.
-	CurrentPassword string `protobuf:"bytes,3,opt,name=current_password,json=currentPassword,proto3,oneof"`
-}
-
-type SetPasswordRequest_VerificationCode struct {
-	// A code that a password reset issued.
-	VerificationCode string `protobuf:"bytes,4,opt,name=verification_code,json=verificationCode,proto3,oneof"`
-}
-
-func (*SetPasswordRequest_CurrentPassword) isSetPasswordRequest_Verification() {}
-
-func (*SetPasswordRequest_VerificationCode) isSetPasswordRequest_Verification() {}
-
-// SetPasswordResponse confirms the new password.
-type SetPasswordResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The state of the record.
-	Details       *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SetPasswordResponse) Reset() {
-	*x = SetPasswordResponse{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[11]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SetPasswordResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SetPasswordResponse) ProtoMessage() {}
-
-func (x *SetPasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[11]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SetPasswordResponse.ProtoReflect.Descriptor instead.
-func (*SetPasswordResponse) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{11}
-}
-
-func (x *SetPasswordResponse) GetDetails() *v2.Details {
-	if x != nil {
-		return x.Details
-	}
-	return nil
-}
-
 // LockUserRequest names the user to lock.
 type LockUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1087,7 +859,7 @@ type LockUserRequest struct {
 
 func (x *LockUserRequest) Reset() {
 	*x = LockUserRequest{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[12]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +871,7 @@ func (x *LockUserRequest) String() string {
 func (*LockUserRequest) ProtoMessage() {}
 
 func (x *LockUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[12]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +884,7 @@ func (x *LockUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LockUserRequest.ProtoReflect.Descriptor instead.
 func (*LockUserRequest) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{12}
+	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LockUserRequest) GetUserId() string {
@@ -1133,7 +905,7 @@ type LockUserResponse struct {
 
 func (x *LockUserResponse) Reset() {
 	*x = LockUserResponse{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[13]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1145,7 +917,7 @@ func (x *LockUserResponse) String() string {
 func (*LockUserResponse) ProtoMessage() {}
 
 func (x *LockUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[13]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1158,7 +930,7 @@ func (x *LockUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LockUserResponse.ProtoReflect.Descriptor instead.
 func (*LockUserResponse) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{13}
+	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LockUserResponse) GetDetails() *v2.Details {
@@ -1179,7 +951,7 @@ type UnlockUserRequest struct {
 
 func (x *UnlockUserRequest) Reset() {
 	*x = UnlockUserRequest{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[14]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1191,7 +963,7 @@ func (x *UnlockUserRequest) String() string {
 func (*UnlockUserRequest) ProtoMessage() {}
 
 func (x *UnlockUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[14]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1204,7 +976,7 @@ func (x *UnlockUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnlockUserRequest.ProtoReflect.Descriptor instead.
 func (*UnlockUserRequest) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{14}
+	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UnlockUserRequest) GetUserId() string {
@@ -1225,7 +997,7 @@ type UnlockUserResponse struct {
 
 func (x *UnlockUserResponse) Reset() {
 	*x = UnlockUserResponse{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[15]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1237,7 +1009,7 @@ func (x *UnlockUserResponse) String() string {
 func (*UnlockUserResponse) ProtoMessage() {}
 
 func (x *UnlockUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[15]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1250,7 +1022,7 @@ func (x *UnlockUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnlockUserResponse.ProtoReflect.Descriptor instead.
 func (*UnlockUserResponse) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{15}
+	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UnlockUserResponse) GetDetails() *v2.Details {
@@ -1271,7 +1043,7 @@ type DeactivateUserRequest struct {
 
 func (x *DeactivateUserRequest) Reset() {
 	*x = DeactivateUserRequest{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[16]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1055,7 @@ func (x *DeactivateUserRequest) String() string {
 func (*DeactivateUserRequest) ProtoMessage() {}
 
 func (x *DeactivateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[16]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1068,7 @@ func (x *DeactivateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeactivateUserRequest.ProtoReflect.Descriptor instead.
 func (*DeactivateUserRequest) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{16}
+	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeactivateUserRequest) GetUserId() string {
@@ -1317,7 +1089,7 @@ type DeactivateUserResponse struct {
 
 func (x *DeactivateUserResponse) Reset() {
 	*x = DeactivateUserResponse{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[17]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1101,7 @@ func (x *DeactivateUserResponse) String() string {
 func (*DeactivateUserResponse) ProtoMessage() {}
 
 func (x *DeactivateUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[17]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1114,7 @@ func (x *DeactivateUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeactivateUserResponse.ProtoReflect.Descriptor instead.
 func (*DeactivateUserResponse) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{17}
+	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeactivateUserResponse) GetDetails() *v2.Details {
@@ -1363,7 +1135,7 @@ type ReactivateUserRequest struct {
 
 func (x *ReactivateUserRequest) Reset() {
 	*x = ReactivateUserRequest{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[18]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1147,7 @@ func (x *ReactivateUserRequest) String() string {
 func (*ReactivateUserRequest) ProtoMessage() {}
 
 func (x *ReactivateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[18]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1160,7 @@ func (x *ReactivateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReactivateUserRequest.ProtoReflect.Descriptor instead.
 func (*ReactivateUserRequest) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{18}
+	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReactivateUserRequest) GetUserId() string {
@@ -1409,7 +1181,7 @@ type ReactivateUserResponse struct {
 
 func (x *ReactivateUserResponse) Reset() {
 	*x = ReactivateUserResponse{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[19]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1421,7 +1193,7 @@ func (x *ReactivateUserResponse) String() string {
 func (*ReactivateUserResponse) ProtoMessage() {}
 
 func (x *ReactivateUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[19]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1434,7 +1206,7 @@ func (x *ReactivateUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReactivateUserResponse.ProtoReflect.Descriptor instead.
 func (*ReactivateUserResponse) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{19}
+	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReactivateUserResponse) GetDetails() *v2.Details {
@@ -1455,7 +1227,7 @@ type DeleteUserRequest struct {
 
 func (x *DeleteUserRequest) Reset() {
 	*x = DeleteUserRequest{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[20]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +1239,7 @@ func (x *DeleteUserRequest) String() string {
 func (*DeleteUserRequest) ProtoMessage() {}
 
 func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[20]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +1252,7 @@ func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserRequest.ProtoReflect.Descriptor instead.
 func (*DeleteUserRequest) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{20}
+	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeleteUserRequest) GetUserId() string {
@@ -1501,7 +1273,7 @@ type DeleteUserResponse struct {
 
 func (x *DeleteUserResponse) Reset() {
 	*x = DeleteUserResponse{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[21]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1285,7 @@ func (x *DeleteUserResponse) String() string {
 func (*DeleteUserResponse) ProtoMessage() {}
 
 func (x *DeleteUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[21]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,177 +1298,12 @@ func (x *DeleteUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserResponse.ProtoReflect.Descriptor instead.
 func (*DeleteUserResponse) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{21}
+	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeleteUserResponse) GetDetails() *v2.Details {
 	if x != nil {
 		return x.Details
-	}
-	return nil
-}
-
-// ListAuthenticationMethodTypesRequest names the user whose kinds of proof are listed.
-type ListAuthenticationMethodTypesRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The user's id.
-	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// Limits WebAuthn credentials to one relying party.
-	DomainQuery   *DomainQuery `protobuf:"bytes,2,opt,name=domain_query,json=domainQuery,proto3,oneof" json:"domain_query,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListAuthenticationMethodTypesRequest) Reset() {
-	*x = ListAuthenticationMethodTypesRequest{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[22]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListAuthenticationMethodTypesRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListAuthenticationMethodTypesRequest) ProtoMessage() {}
-
-func (x *ListAuthenticationMethodTypesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[22]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListAuthenticationMethodTypesRequest.ProtoReflect.Descriptor instead.
-func (*ListAuthenticationMethodTypesRequest) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{22}
-}
-
-func (x *ListAuthenticationMethodTypesRequest) GetUserId() string {
-	if x != nil {
-		return x.UserId
-	}
-	return ""
-}
-
-func (x *ListAuthenticationMethodTypesRequest) GetDomainQuery() *DomainQuery {
-	if x != nil {
-		return x.DomainQuery
-	}
-	return nil
-}
-
-// DomainQuery selects WebAuthn credentials by relying party.
-type DomainQuery struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// True also selects credentials that were stored without a relying party.
-	IncludeWithoutDomain bool `protobuf:"varint,1,opt,name=include_without_domain,json=includeWithoutDomain,proto3" json:"include_without_domain,omitempty"`
-	// The relying party id.
-	Domain        string `protobuf:"bytes,2,opt,name=domain,proto3" json:"domain,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DomainQuery) Reset() {
-	*x = DomainQuery{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[23]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DomainQuery) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DomainQuery) ProtoMessage() {}
-
-func (x *DomainQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[23]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DomainQuery.ProtoReflect.Descriptor instead.
-func (*DomainQuery) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{23}
-}
-
-func (x *DomainQuery) GetIncludeWithoutDomain() bool {
-	if x != nil {
-		return x.IncludeWithoutDomain
-	}
-	return false
-}
-
-func (x *DomainQuery) GetDomain() string {
-	if x != nil {
-		return x.Domain
-	}
-	return ""
-}
-
-// ListAuthenticationMethodTypesResponse lists kinds of proof.
-type ListAuthenticationMethodTypesResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The list.
-	Details *v2.ListDetails `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
-	// The kinds of proof that the user can give.
-	AuthMethodTypes []AuthenticationMethodType `protobuf:"varint,2,rep,packed,name=auth_method_types,json=authMethodTypes,proto3,enum=zitadel.user.v2.AuthenticationMethodType" json:"auth_method_types,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
-}
-
-func (x *ListAuthenticationMethodTypesResponse) Reset() {
-	*x = ListAuthenticationMethodTypesResponse{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[24]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListAuthenticationMethodTypesResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListAuthenticationMethodTypesResponse) ProtoMessage() {}
-
-func (x *ListAuthenticationMethodTypesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[24]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListAuthenticationMethodTypesResponse.ProtoReflect.Descriptor instead.
-func (*ListAuthenticationMethodTypesResponse) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{24}
-}
-
-func (x *ListAuthenticationMethodTypesResponse) GetDetails() *v2.ListDetails {
-	if x != nil {
-		return x.Details
-	}
-	return nil
-}
-
-func (x *ListAuthenticationMethodTypesResponse) GetAuthMethodTypes() []AuthenticationMethodType {
-	if x != nil {
-		return x.AuthMethodTypes
 	}
 	return nil
 }
@@ -1731,7 +1338,7 @@ type CreateUserRequest_Human struct {
 
 func (x *CreateUserRequest_Human) Reset() {
 	*x = CreateUserRequest_Human{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[25]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1743,7 +1350,7 @@ func (x *CreateUserRequest_Human) String() string {
 func (*CreateUserRequest_Human) ProtoMessage() {}
 
 func (x *CreateUserRequest_Human) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[25]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1860,7 +1467,7 @@ type CreateUserRequest_Machine struct {
 
 func (x *CreateUserRequest_Machine) Reset() {
 	*x = CreateUserRequest_Machine{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[26]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1872,7 +1479,7 @@ func (x *CreateUserRequest_Machine) String() string {
 func (*CreateUserRequest_Machine) ProtoMessage() {}
 
 func (x *CreateUserRequest_Machine) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[26]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1913,7 +1520,7 @@ var File_zitadel_user_v2_user_service_proto protoreflect.FileDescriptor
 
 const file_zitadel_user_v2_user_service_proto_rawDesc = "" +
 	"\n" +
-	"\"zitadel/user/v2/user_service.proto\x12\x0fzitadel.user.v2\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17validate/validate.proto\x1a\x1ezitadel/object/v2/object.proto\x1a\x1bzitadel/user/v2/email.proto\x1a\x19zitadel/user/v2/idp.proto\x1a\x1ezitadel/user/v2/password.proto\x1a\x1bzitadel/user/v2/phone.proto\x1a\x1bzitadel/user/v2/query.proto\x1a\x1azitadel/user/v2/user.proto\"\xe8\x05\n" +
+	"\"zitadel/user/v2/user_service.proto\x12\x0fzitadel.user.v2\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17validate/validate.proto\x1a\x1ezitadel/object/v2/object.proto\x1a\x1bzitadel/user/v2/email.proto\x1a\x1czitadel/user/v2/factor.proto\x1a\x19zitadel/user/v2/idp.proto\x1a\x19zitadel/user/v2/otp.proto\x1a\x1dzitadel/user/v2/passkey.proto\x1a\x1ezitadel/user/v2/password.proto\x1a\x1bzitadel/user/v2/phone.proto\x1a\x1bzitadel/user/v2/query.proto\x1a#zitadel/user/v2/recovery_code.proto\x1a\x1azitadel/user/v2/totp.proto\x1a\x19zitadel/user/v2/u2f.proto\x1a\x1azitadel/user/v2/user.proto\"\xe8\x05\n" +
 	"\x13AddHumanUserRequest\x12(\n" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01H\x01R\x06userId\x88\x01\x01\x12+\n" +
@@ -2025,17 +1632,7 @@ const file_zitadel_user_v2_user_service_proto_rawDesc = "" +
 	"\n" +
 	"phone_code\x18\x03 \x01(\tH\x01R\tphoneCode\x88\x01\x01B\r\n" +
 	"\v_email_codeB\r\n" +
-	"\v_phone_code\"\xfa\x01\n" +
-	"\x12SetPasswordRequest\x12#\n" +
-	"\auser_id\x18\x01 \x01(\tB\n" +
-	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x12<\n" +
-	"\fnew_password\x18\x02 \x01(\v2\x19.zitadel.user.v2.PasswordR\vnewPassword\x127\n" +
-	"\x10current_password\x18\x03 \x01(\tB\n" +
-	"\xfaB\ar\x05\x10\x01\x18\xc8\x01H\x00R\x0fcurrentPassword\x128\n" +
-	"\x11verification_code\x18\x04 \x01(\tB\t\xfaB\x06r\x04\x10\x01\x18\x14H\x00R\x10verificationCodeB\x0e\n" +
-	"\fverification\"K\n" +
-	"\x13SetPasswordResponse\x124\n" +
-	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\"6\n" +
+	"\v_phone_code\"6\n" +
 	"\x0fLockUserRequest\x12#\n" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\"H\n" +
@@ -2060,29 +1657,7 @@ const file_zitadel_user_v2_user_service_proto_rawDesc = "" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\"J\n" +
 	"\x12DeleteUserResponse\x124\n" +
-	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\"\xa2\x01\n" +
-	"$ListAuthenticationMethodTypesRequest\x12#\n" +
-	"\auser_id\x18\x01 \x01(\tB\n" +
-	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x12D\n" +
-	"\fdomain_query\x18\x02 \x01(\v2\x1c.zitadel.user.v2.DomainQueryH\x00R\vdomainQuery\x88\x01\x01B\x0f\n" +
-	"\r_domain_query\"g\n" +
-	"\vDomainQuery\x124\n" +
-	"\x16include_without_domain\x18\x01 \x01(\bR\x14includeWithoutDomain\x12\"\n" +
-	"\x06domain\x18\x02 \x01(\tB\n" +
-	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06domain\"\xb8\x01\n" +
-	"%ListAuthenticationMethodTypesResponse\x128\n" +
-	"\adetails\x18\x01 \x01(\v2\x1e.zitadel.object.v2.ListDetailsR\adetails\x12U\n" +
-	"\x11auth_method_types\x18\x02 \x03(\x0e2).zitadel.user.v2.AuthenticationMethodTypeR\x0fauthMethodTypes*\x84\x03\n" +
-	"\x18AuthenticationMethodType\x12*\n" +
-	"&AUTHENTICATION_METHOD_TYPE_UNSPECIFIED\x10\x00\x12'\n" +
-	"#AUTHENTICATION_METHOD_TYPE_PASSWORD\x10\x01\x12&\n" +
-	"\"AUTHENTICATION_METHOD_TYPE_PASSKEY\x10\x02\x12\"\n" +
-	"\x1eAUTHENTICATION_METHOD_TYPE_IDP\x10\x03\x12#\n" +
-	"\x1fAUTHENTICATION_METHOD_TYPE_TOTP\x10\x04\x12\"\n" +
-	"\x1eAUTHENTICATION_METHOD_TYPE_U2F\x10\x05\x12&\n" +
-	"\"AUTHENTICATION_METHOD_TYPE_OTP_SMS\x10\x06\x12(\n" +
-	"$AUTHENTICATION_METHOD_TYPE_OTP_EMAIL\x10\a\x12,\n" +
-	"(AUTHENTICATION_METHOD_TYPE_RECOVERY_CODE\x10\b2\x85\t\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails2\xcc\x1d\n" +
 	"\vUserService\x12[\n" +
 	"\fAddHumanUser\x12$.zitadel.user.v2.AddHumanUserRequest\x1a%.zitadel.user.v2.AddHumanUserResponse\x12U\n" +
 	"\n" +
@@ -2097,8 +1672,35 @@ const file_zitadel_user_v2_user_service_proto_rawDesc = "" +
 	"\x0eDeactivateUser\x12&.zitadel.user.v2.DeactivateUserRequest\x1a'.zitadel.user.v2.DeactivateUserResponse\x12a\n" +
 	"\x0eReactivateUser\x12&.zitadel.user.v2.ReactivateUserRequest\x1a'.zitadel.user.v2.ReactivateUserResponse\x12U\n" +
 	"\n" +
-	"DeleteUser\x12\".zitadel.user.v2.DeleteUserRequest\x1a#.zitadel.user.v2.DeleteUserResponse\x12\x8e\x01\n" +
-	"\x1dListAuthenticationMethodTypes\x125.zitadel.user.v2.ListAuthenticationMethodTypesRequest\x1a6.zitadel.user.v2.ListAuthenticationMethodTypesResponseB>Z<github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2;userv2b\x06proto3"
+	"DeleteUser\x12\".zitadel.user.v2.DeleteUserRequest\x1a#.zitadel.user.v2.DeleteUserResponse\x12O\n" +
+	"\bSetEmail\x12 .zitadel.user.v2.SetEmailRequest\x1a!.zitadel.user.v2.SetEmailResponse\x12d\n" +
+	"\x0fResendEmailCode\x12'.zitadel.user.v2.ResendEmailCodeRequest\x1a(.zitadel.user.v2.ResendEmailCodeResponse\x12^\n" +
+	"\rSendEmailCode\x12%.zitadel.user.v2.SendEmailCodeRequest\x1a&.zitadel.user.v2.SendEmailCodeResponse\x12X\n" +
+	"\vVerifyEmail\x12#.zitadel.user.v2.VerifyEmailRequest\x1a$.zitadel.user.v2.VerifyEmailResponse\x12O\n" +
+	"\bSetPhone\x12 .zitadel.user.v2.SetPhoneRequest\x1a!.zitadel.user.v2.SetPhoneResponse\x12X\n" +
+	"\vRemovePhone\x12#.zitadel.user.v2.RemovePhoneRequest\x1a$.zitadel.user.v2.RemovePhoneResponse\x12d\n" +
+	"\x0fResendPhoneCode\x12'.zitadel.user.v2.ResendPhoneCodeRequest\x1a(.zitadel.user.v2.ResendPhoneCodeResponse\x12X\n" +
+	"\vVerifyPhone\x12#.zitadel.user.v2.VerifyPhoneRequest\x1a$.zitadel.user.v2.VerifyPhoneResponse\x12d\n" +
+	"\x0fRegisterPasskey\x12'.zitadel.user.v2.RegisterPasskeyRequest\x1a(.zitadel.user.v2.RegisterPasskeyResponse\x12\x82\x01\n" +
+	"\x19VerifyPasskeyRegistration\x121.zitadel.user.v2.VerifyPasskeyRegistrationRequest\x1a2.zitadel.user.v2.VerifyPasskeyRegistrationResponse\x12\x8e\x01\n" +
+	"\x1dCreatePasskeyRegistrationLink\x125.zitadel.user.v2.CreatePasskeyRegistrationLinkRequest\x1a6.zitadel.user.v2.CreatePasskeyRegistrationLinkResponse\x12[\n" +
+	"\fListPasskeys\x12$.zitadel.user.v2.ListPasskeysRequest\x1a%.zitadel.user.v2.ListPasskeysResponse\x12^\n" +
+	"\rRemovePasskey\x12%.zitadel.user.v2.RemovePasskeyRequest\x1a&.zitadel.user.v2.RemovePasskeyResponse\x12X\n" +
+	"\vRegisterU2F\x12#.zitadel.user.v2.RegisterU2FRequest\x1a$.zitadel.user.v2.RegisterU2FResponse\x12v\n" +
+	"\x15VerifyU2FRegistration\x12-.zitadel.user.v2.VerifyU2FRegistrationRequest\x1a..zitadel.user.v2.VerifyU2FRegistrationResponse\x12R\n" +
+	"\tRemoveU2F\x12!.zitadel.user.v2.RemoveU2FRequest\x1a\".zitadel.user.v2.RemoveU2FResponse\x12[\n" +
+	"\fRegisterTOTP\x12$.zitadel.user.v2.RegisterTOTPRequest\x1a%.zitadel.user.v2.RegisterTOTPResponse\x12y\n" +
+	"\x16VerifyTOTPRegistration\x12..zitadel.user.v2.VerifyTOTPRegistrationRequest\x1a/.zitadel.user.v2.VerifyTOTPRegistrationResponse\x12U\n" +
+	"\n" +
+	"RemoveTOTP\x12\".zitadel.user.v2.RemoveTOTPRequest\x1a#.zitadel.user.v2.RemoveTOTPResponse\x12R\n" +
+	"\tAddOTPSMS\x12!.zitadel.user.v2.AddOTPSMSRequest\x1a\".zitadel.user.v2.AddOTPSMSResponse\x12[\n" +
+	"\fRemoveOTPSMS\x12$.zitadel.user.v2.RemoveOTPSMSRequest\x1a%.zitadel.user.v2.RemoveOTPSMSResponse\x12X\n" +
+	"\vAddOTPEmail\x12#.zitadel.user.v2.AddOTPEmailRequest\x1a$.zitadel.user.v2.AddOTPEmailResponse\x12a\n" +
+	"\x0eRemoveOTPEmail\x12&.zitadel.user.v2.RemoveOTPEmailRequest\x1a'.zitadel.user.v2.RemoveOTPEmailResponse\x12v\n" +
+	"\x15GenerateRecoveryCodes\x12-.zitadel.user.v2.GenerateRecoveryCodesRequest\x1a..zitadel.user.v2.GenerateRecoveryCodesResponse\x12p\n" +
+	"\x13RemoveRecoveryCodes\x12+.zitadel.user.v2.RemoveRecoveryCodesRequest\x1a,.zitadel.user.v2.RemoveRecoveryCodesResponse\x12\x8e\x01\n" +
+	"\x1dListAuthenticationMethodTypes\x125.zitadel.user.v2.ListAuthenticationMethodTypesRequest\x1a6.zitadel.user.v2.ListAuthenticationMethodTypesResponse\x12\x82\x01\n" +
+	"\x19ListAuthenticationFactors\x121.zitadel.user.v2.ListAuthenticationFactorsRequest\x1a2.zitadel.user.v2.ListAuthenticationFactorsResponseB>Z<github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2;userv2b\x06proto3"
 
 var (
 	file_zitadel_user_v2_user_service_proto_rawDescOnce sync.Once
@@ -2112,130 +1714,226 @@ func file_zitadel_user_v2_user_service_proto_rawDescGZIP() []byte {
 	return file_zitadel_user_v2_user_service_proto_rawDescData
 }
 
-var file_zitadel_user_v2_user_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_zitadel_user_v2_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_zitadel_user_v2_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_zitadel_user_v2_user_service_proto_goTypes = []any{
-	(AuthenticationMethodType)(0),                 // 0: zitadel.user.v2.AuthenticationMethodType
-	(*AddHumanUserRequest)(nil),                   // 1: zitadel.user.v2.AddHumanUserRequest
-	(*AddHumanUserResponse)(nil),                  // 2: zitadel.user.v2.AddHumanUserResponse
-	(*CreateUserRequest)(nil),                     // 3: zitadel.user.v2.CreateUserRequest
-	(*CreateUserResponse)(nil),                    // 4: zitadel.user.v2.CreateUserResponse
-	(*GetUserByIDRequest)(nil),                    // 5: zitadel.user.v2.GetUserByIDRequest
-	(*GetUserByIDResponse)(nil),                   // 6: zitadel.user.v2.GetUserByIDResponse
-	(*ListUsersRequest)(nil),                      // 7: zitadel.user.v2.ListUsersRequest
-	(*ListUsersResponse)(nil),                     // 8: zitadel.user.v2.ListUsersResponse
-	(*UpdateHumanUserRequest)(nil),                // 9: zitadel.user.v2.UpdateHumanUserRequest
-	(*UpdateHumanUserResponse)(nil),               // 10: zitadel.user.v2.UpdateHumanUserResponse
-	(*SetPasswordRequest)(nil),                    // 11: zitadel.user.v2.SetPasswordRequest
-	(*SetPasswordResponse)(nil),                   // 12: zitadel.user.v2.SetPasswordResponse
-	(*LockUserRequest)(nil),                       // 13: zitadel.user.v2.LockUserRequest
-	(*LockUserResponse)(nil),                      // 14: zitadel.user.v2.LockUserResponse
-	(*UnlockUserRequest)(nil),                     // 15: zitadel.user.v2.UnlockUserRequest
-	(*UnlockUserResponse)(nil),                    // 16: zitadel.user.v2.UnlockUserResponse
-	(*DeactivateUserRequest)(nil),                 // 17: zitadel.user.v2.DeactivateUserRequest
-	(*DeactivateUserResponse)(nil),                // 18: zitadel.user.v2.DeactivateUserResponse
-	(*ReactivateUserRequest)(nil),                 // 19: zitadel.user.v2.ReactivateUserRequest
-	(*ReactivateUserResponse)(nil),                // 20: zitadel.user.v2.ReactivateUserResponse
-	(*DeleteUserRequest)(nil),                     // 21: zitadel.user.v2.DeleteUserRequest
-	(*DeleteUserResponse)(nil),                    // 22: zitadel.user.v2.DeleteUserResponse
-	(*ListAuthenticationMethodTypesRequest)(nil),  // 23: zitadel.user.v2.ListAuthenticationMethodTypesRequest
-	(*DomainQuery)(nil),                           // 24: zitadel.user.v2.DomainQuery
-	(*ListAuthenticationMethodTypesResponse)(nil), // 25: zitadel.user.v2.ListAuthenticationMethodTypesResponse
-	(*CreateUserRequest_Human)(nil),               // 26: zitadel.user.v2.CreateUserRequest.Human
-	(*CreateUserRequest_Machine)(nil),             // 27: zitadel.user.v2.CreateUserRequest.Machine
-	(*v2.Organization)(nil),                       // 28: zitadel.object.v2.Organization
-	(*SetHumanProfile)(nil),                       // 29: zitadel.user.v2.SetHumanProfile
-	(*SetHumanEmail)(nil),                         // 30: zitadel.user.v2.SetHumanEmail
-	(*SetHumanPhone)(nil),                         // 31: zitadel.user.v2.SetHumanPhone
-	(*SetMetadataEntry)(nil),                      // 32: zitadel.user.v2.SetMetadataEntry
-	(*Password)(nil),                              // 33: zitadel.user.v2.Password
-	(*HashedPassword)(nil),                        // 34: zitadel.user.v2.HashedPassword
-	(*IDPLink)(nil),                               // 35: zitadel.user.v2.IDPLink
-	(*v2.Details)(nil),                            // 36: zitadel.object.v2.Details
-	(*Metadata)(nil),                              // 37: zitadel.user.v2.Metadata
-	(*timestamppb.Timestamp)(nil),                 // 38: google.protobuf.Timestamp
-	(*User)(nil),                                  // 39: zitadel.user.v2.User
-	(*v2.ListQuery)(nil),                          // 40: zitadel.object.v2.ListQuery
-	(UserFieldName)(0),                            // 41: zitadel.user.v2.UserFieldName
-	(*SearchQuery)(nil),                           // 42: zitadel.user.v2.SearchQuery
-	(*v2.ListDetails)(nil),                        // 43: zitadel.object.v2.ListDetails
-	(*SetPassword)(nil),                           // 44: zitadel.user.v2.SetPassword
-	(AccessTokenType)(0),                          // 45: zitadel.user.v2.AccessTokenType
+	(*AddHumanUserRequest)(nil),                   // 0: zitadel.user.v2.AddHumanUserRequest
+	(*AddHumanUserResponse)(nil),                  // 1: zitadel.user.v2.AddHumanUserResponse
+	(*CreateUserRequest)(nil),                     // 2: zitadel.user.v2.CreateUserRequest
+	(*CreateUserResponse)(nil),                    // 3: zitadel.user.v2.CreateUserResponse
+	(*GetUserByIDRequest)(nil),                    // 4: zitadel.user.v2.GetUserByIDRequest
+	(*GetUserByIDResponse)(nil),                   // 5: zitadel.user.v2.GetUserByIDResponse
+	(*ListUsersRequest)(nil),                      // 6: zitadel.user.v2.ListUsersRequest
+	(*ListUsersResponse)(nil),                     // 7: zitadel.user.v2.ListUsersResponse
+	(*UpdateHumanUserRequest)(nil),                // 8: zitadel.user.v2.UpdateHumanUserRequest
+	(*UpdateHumanUserResponse)(nil),               // 9: zitadel.user.v2.UpdateHumanUserResponse
+	(*LockUserRequest)(nil),                       // 10: zitadel.user.v2.LockUserRequest
+	(*LockUserResponse)(nil),                      // 11: zitadel.user.v2.LockUserResponse
+	(*UnlockUserRequest)(nil),                     // 12: zitadel.user.v2.UnlockUserRequest
+	(*UnlockUserResponse)(nil),                    // 13: zitadel.user.v2.UnlockUserResponse
+	(*DeactivateUserRequest)(nil),                 // 14: zitadel.user.v2.DeactivateUserRequest
+	(*DeactivateUserResponse)(nil),                // 15: zitadel.user.v2.DeactivateUserResponse
+	(*ReactivateUserRequest)(nil),                 // 16: zitadel.user.v2.ReactivateUserRequest
+	(*ReactivateUserResponse)(nil),                // 17: zitadel.user.v2.ReactivateUserResponse
+	(*DeleteUserRequest)(nil),                     // 18: zitadel.user.v2.DeleteUserRequest
+	(*DeleteUserResponse)(nil),                    // 19: zitadel.user.v2.DeleteUserResponse
+	(*CreateUserRequest_Human)(nil),               // 20: zitadel.user.v2.CreateUserRequest.Human
+	(*CreateUserRequest_Machine)(nil),             // 21: zitadel.user.v2.CreateUserRequest.Machine
+	(*v2.Organization)(nil),                       // 22: zitadel.object.v2.Organization
+	(*SetHumanProfile)(nil),                       // 23: zitadel.user.v2.SetHumanProfile
+	(*SetHumanEmail)(nil),                         // 24: zitadel.user.v2.SetHumanEmail
+	(*SetHumanPhone)(nil),                         // 25: zitadel.user.v2.SetHumanPhone
+	(*SetMetadataEntry)(nil),                      // 26: zitadel.user.v2.SetMetadataEntry
+	(*Password)(nil),                              // 27: zitadel.user.v2.Password
+	(*HashedPassword)(nil),                        // 28: zitadel.user.v2.HashedPassword
+	(*IDPLink)(nil),                               // 29: zitadel.user.v2.IDPLink
+	(*v2.Details)(nil),                            // 30: zitadel.object.v2.Details
+	(*Metadata)(nil),                              // 31: zitadel.user.v2.Metadata
+	(*timestamppb.Timestamp)(nil),                 // 32: google.protobuf.Timestamp
+	(*User)(nil),                                  // 33: zitadel.user.v2.User
+	(*v2.ListQuery)(nil),                          // 34: zitadel.object.v2.ListQuery
+	(UserFieldName)(0),                            // 35: zitadel.user.v2.UserFieldName
+	(*SearchQuery)(nil),                           // 36: zitadel.user.v2.SearchQuery
+	(*v2.ListDetails)(nil),                        // 37: zitadel.object.v2.ListDetails
+	(*SetPassword)(nil),                           // 38: zitadel.user.v2.SetPassword
+	(AccessTokenType)(0),                          // 39: zitadel.user.v2.AccessTokenType
+	(*SetPasswordRequest)(nil),                    // 40: zitadel.user.v2.SetPasswordRequest
+	(*SetEmailRequest)(nil),                       // 41: zitadel.user.v2.SetEmailRequest
+	(*ResendEmailCodeRequest)(nil),                // 42: zitadel.user.v2.ResendEmailCodeRequest
+	(*SendEmailCodeRequest)(nil),                  // 43: zitadel.user.v2.SendEmailCodeRequest
+	(*VerifyEmailRequest)(nil),                    // 44: zitadel.user.v2.VerifyEmailRequest
+	(*SetPhoneRequest)(nil),                       // 45: zitadel.user.v2.SetPhoneRequest
+	(*RemovePhoneRequest)(nil),                    // 46: zitadel.user.v2.RemovePhoneRequest
+	(*ResendPhoneCodeRequest)(nil),                // 47: zitadel.user.v2.ResendPhoneCodeRequest
+	(*VerifyPhoneRequest)(nil),                    // 48: zitadel.user.v2.VerifyPhoneRequest
+	(*RegisterPasskeyRequest)(nil),                // 49: zitadel.user.v2.RegisterPasskeyRequest
+	(*VerifyPasskeyRegistrationRequest)(nil),      // 50: zitadel.user.v2.VerifyPasskeyRegistrationRequest
+	(*CreatePasskeyRegistrationLinkRequest)(nil),  // 51: zitadel.user.v2.CreatePasskeyRegistrationLinkRequest
+	(*ListPasskeysRequest)(nil),                   // 52: zitadel.user.v2.ListPasskeysRequest
+	(*RemovePasskeyRequest)(nil),                  // 53: zitadel.user.v2.RemovePasskeyRequest
+	(*RegisterU2FRequest)(nil),                    // 54: zitadel.user.v2.RegisterU2FRequest
+	(*VerifyU2FRegistrationRequest)(nil),          // 55: zitadel.user.v2.VerifyU2FRegistrationRequest
+	(*RemoveU2FRequest)(nil),                      // 56: zitadel.user.v2.RemoveU2FRequest
+	(*RegisterTOTPRequest)(nil),                   // 57: zitadel.user.v2.RegisterTOTPRequest
+	(*VerifyTOTPRegistrationRequest)(nil),         // 58: zitadel.user.v2.VerifyTOTPRegistrationRequest
+	(*RemoveTOTPRequest)(nil),                     // 59: zitadel.user.v2.RemoveTOTPRequest
+	(*AddOTPSMSRequest)(nil),                      // 60: zitadel.user.v2.AddOTPSMSRequest
+	(*RemoveOTPSMSRequest)(nil),                   // 61: zitadel.user.v2.RemoveOTPSMSRequest
+	(*AddOTPEmailRequest)(nil),                    // 62: zitadel.user.v2.AddOTPEmailRequest
+	(*RemoveOTPEmailRequest)(nil),                 // 63: zitadel.user.v2.RemoveOTPEmailRequest
+	(*GenerateRecoveryCodesRequest)(nil),          // 64: zitadel.user.v2.GenerateRecoveryCodesRequest
+	(*RemoveRecoveryCodesRequest)(nil),            // 65: zitadel.user.v2.RemoveRecoveryCodesRequest
+	(*ListAuthenticationMethodTypesRequest)(nil),  // 66: zitadel.user.v2.ListAuthenticationMethodTypesRequest
+	(*ListAuthenticationFactorsRequest)(nil),      // 67: zitadel.user.v2.ListAuthenticationFactorsRequest
+	(*SetPasswordResponse)(nil),                   // 68: zitadel.user.v2.SetPasswordResponse
+	(*SetEmailResponse)(nil),                      // 69: zitadel.user.v2.SetEmailResponse
+	(*ResendEmailCodeResponse)(nil),               // 70: zitadel.user.v2.ResendEmailCodeResponse
+	(*SendEmailCodeResponse)(nil),                 // 71: zitadel.user.v2.SendEmailCodeResponse
+	(*VerifyEmailResponse)(nil),                   // 72: zitadel.user.v2.VerifyEmailResponse
+	(*SetPhoneResponse)(nil),                      // 73: zitadel.user.v2.SetPhoneResponse
+	(*RemovePhoneResponse)(nil),                   // 74: zitadel.user.v2.RemovePhoneResponse
+	(*ResendPhoneCodeResponse)(nil),               // 75: zitadel.user.v2.ResendPhoneCodeResponse
+	(*VerifyPhoneResponse)(nil),                   // 76: zitadel.user.v2.VerifyPhoneResponse
+	(*RegisterPasskeyResponse)(nil),               // 77: zitadel.user.v2.RegisterPasskeyResponse
+	(*VerifyPasskeyRegistrationResponse)(nil),     // 78: zitadel.user.v2.VerifyPasskeyRegistrationResponse
+	(*CreatePasskeyRegistrationLinkResponse)(nil), // 79: zitadel.user.v2.CreatePasskeyRegistrationLinkResponse
+	(*ListPasskeysResponse)(nil),                  // 80: zitadel.user.v2.ListPasskeysResponse
+	(*RemovePasskeyResponse)(nil),                 // 81: zitadel.user.v2.RemovePasskeyResponse
+	(*RegisterU2FResponse)(nil),                   // 82: zitadel.user.v2.RegisterU2FResponse
+	(*VerifyU2FRegistrationResponse)(nil),         // 83: zitadel.user.v2.VerifyU2FRegistrationResponse
+	(*RemoveU2FResponse)(nil),                     // 84: zitadel.user.v2.RemoveU2FResponse
+	(*RegisterTOTPResponse)(nil),                  // 85: zitadel.user.v2.RegisterTOTPResponse
+	(*VerifyTOTPRegistrationResponse)(nil),        // 86: zitadel.user.v2.VerifyTOTPRegistrationResponse
+	(*RemoveTOTPResponse)(nil),                    // 87: zitadel.user.v2.RemoveTOTPResponse
+	(*AddOTPSMSResponse)(nil),                     // 88: zitadel.user.v2.AddOTPSMSResponse
+	(*RemoveOTPSMSResponse)(nil),                  // 89: zitadel.user.v2.RemoveOTPSMSResponse
+	(*AddOTPEmailResponse)(nil),                   // 90: zitadel.user.v2.AddOTPEmailResponse
+	(*RemoveOTPEmailResponse)(nil),                // 91: zitadel.user.v2.RemoveOTPEmailResponse
+	(*GenerateRecoveryCodesResponse)(nil),         // 92: zitadel.user.v2.GenerateRecoveryCodesResponse
+	(*RemoveRecoveryCodesResponse)(nil),           // 93: zitadel.user.v2.RemoveRecoveryCodesResponse
+	(*ListAuthenticationMethodTypesResponse)(nil), // 94: zitadel.user.v2.ListAuthenticationMethodTypesResponse
+	(*ListAuthenticationFactorsResponse)(nil),     // 95: zitadel.user.v2.ListAuthenticationFactorsResponse
 }
 var file_zitadel_user_v2_user_service_proto_depIdxs = []int32{
-	28, // 0: zitadel.user.v2.AddHumanUserRequest.organization:type_name -> zitadel.object.v2.Organization
-	29, // 1: zitadel.user.v2.AddHumanUserRequest.profile:type_name -> zitadel.user.v2.SetHumanProfile
-	30, // 2: zitadel.user.v2.AddHumanUserRequest.email:type_name -> zitadel.user.v2.SetHumanEmail
-	31, // 3: zitadel.user.v2.AddHumanUserRequest.phone:type_name -> zitadel.user.v2.SetHumanPhone
-	32, // 4: zitadel.user.v2.AddHumanUserRequest.metadata:type_name -> zitadel.user.v2.SetMetadataEntry
-	33, // 5: zitadel.user.v2.AddHumanUserRequest.password:type_name -> zitadel.user.v2.Password
-	34, // 6: zitadel.user.v2.AddHumanUserRequest.hashed_password:type_name -> zitadel.user.v2.HashedPassword
-	35, // 7: zitadel.user.v2.AddHumanUserRequest.idp_links:type_name -> zitadel.user.v2.IDPLink
-	36, // 8: zitadel.user.v2.AddHumanUserResponse.details:type_name -> zitadel.object.v2.Details
-	26, // 9: zitadel.user.v2.CreateUserRequest.human:type_name -> zitadel.user.v2.CreateUserRequest.Human
-	27, // 10: zitadel.user.v2.CreateUserRequest.machine:type_name -> zitadel.user.v2.CreateUserRequest.Machine
-	37, // 11: zitadel.user.v2.CreateUserRequest.metadata:type_name -> zitadel.user.v2.Metadata
-	38, // 12: zitadel.user.v2.CreateUserResponse.creation_date:type_name -> google.protobuf.Timestamp
-	36, // 13: zitadel.user.v2.GetUserByIDResponse.details:type_name -> zitadel.object.v2.Details
-	39, // 14: zitadel.user.v2.GetUserByIDResponse.user:type_name -> zitadel.user.v2.User
-	40, // 15: zitadel.user.v2.ListUsersRequest.query:type_name -> zitadel.object.v2.ListQuery
-	41, // 16: zitadel.user.v2.ListUsersRequest.sorting_column:type_name -> zitadel.user.v2.UserFieldName
-	42, // 17: zitadel.user.v2.ListUsersRequest.queries:type_name -> zitadel.user.v2.SearchQuery
-	43, // 18: zitadel.user.v2.ListUsersResponse.details:type_name -> zitadel.object.v2.ListDetails
-	41, // 19: zitadel.user.v2.ListUsersResponse.sorting_column:type_name -> zitadel.user.v2.UserFieldName
-	39, // 20: zitadel.user.v2.ListUsersResponse.result:type_name -> zitadel.user.v2.User
-	29, // 21: zitadel.user.v2.UpdateHumanUserRequest.profile:type_name -> zitadel.user.v2.SetHumanProfile
-	30, // 22: zitadel.user.v2.UpdateHumanUserRequest.email:type_name -> zitadel.user.v2.SetHumanEmail
-	31, // 23: zitadel.user.v2.UpdateHumanUserRequest.phone:type_name -> zitadel.user.v2.SetHumanPhone
-	44, // 24: zitadel.user.v2.UpdateHumanUserRequest.password:type_name -> zitadel.user.v2.SetPassword
-	36, // 25: zitadel.user.v2.UpdateHumanUserResponse.details:type_name -> zitadel.object.v2.Details
-	33, // 26: zitadel.user.v2.SetPasswordRequest.new_password:type_name -> zitadel.user.v2.Password
-	36, // 27: zitadel.user.v2.SetPasswordResponse.details:type_name -> zitadel.object.v2.Details
-	36, // 28: zitadel.user.v2.LockUserResponse.details:type_name -> zitadel.object.v2.Details
-	36, // 29: zitadel.user.v2.UnlockUserResponse.details:type_name -> zitadel.object.v2.Details
-	36, // 30: zitadel.user.v2.DeactivateUserResponse.details:type_name -> zitadel.object.v2.Details
-	36, // 31: zitadel.user.v2.ReactivateUserResponse.details:type_name -> zitadel.object.v2.Details
-	36, // 32: zitadel.user.v2.DeleteUserResponse.details:type_name -> zitadel.object.v2.Details
-	24, // 33: zitadel.user.v2.ListAuthenticationMethodTypesRequest.domain_query:type_name -> zitadel.user.v2.DomainQuery
-	43, // 34: zitadel.user.v2.ListAuthenticationMethodTypesResponse.details:type_name -> zitadel.object.v2.ListDetails
-	0,  // 35: zitadel.user.v2.ListAuthenticationMethodTypesResponse.auth_method_types:type_name -> zitadel.user.v2.AuthenticationMethodType
-	29, // 36: zitadel.user.v2.CreateUserRequest.Human.profile:type_name -> zitadel.user.v2.SetHumanProfile
-	30, // 37: zitadel.user.v2.CreateUserRequest.Human.email:type_name -> zitadel.user.v2.SetHumanEmail
-	31, // 38: zitadel.user.v2.CreateUserRequest.Human.phone:type_name -> zitadel.user.v2.SetHumanPhone
-	33, // 39: zitadel.user.v2.CreateUserRequest.Human.password:type_name -> zitadel.user.v2.Password
-	34, // 40: zitadel.user.v2.CreateUserRequest.Human.hashed_password:type_name -> zitadel.user.v2.HashedPassword
-	35, // 41: zitadel.user.v2.CreateUserRequest.Human.idp_links:type_name -> zitadel.user.v2.IDPLink
-	37, // 42: zitadel.user.v2.CreateUserRequest.Human.metadata:type_name -> zitadel.user.v2.Metadata
-	45, // 43: zitadel.user.v2.CreateUserRequest.Machine.access_token_type:type_name -> zitadel.user.v2.AccessTokenType
-	1,  // 44: zitadel.user.v2.UserService.AddHumanUser:input_type -> zitadel.user.v2.AddHumanUserRequest
-	3,  // 45: zitadel.user.v2.UserService.CreateUser:input_type -> zitadel.user.v2.CreateUserRequest
-	5,  // 46: zitadel.user.v2.UserService.GetUserByID:input_type -> zitadel.user.v2.GetUserByIDRequest
-	7,  // 47: zitadel.user.v2.UserService.ListUsers:input_type -> zitadel.user.v2.ListUsersRequest
-	9,  // 48: zitadel.user.v2.UserService.UpdateHumanUser:input_type -> zitadel.user.v2.UpdateHumanUserRequest
-	11, // 49: zitadel.user.v2.UserService.SetPassword:input_type -> zitadel.user.v2.SetPasswordRequest
-	13, // 50: zitadel.user.v2.UserService.LockUser:input_type -> zitadel.user.v2.LockUserRequest
-	15, // 51: zitadel.user.v2.UserService.UnlockUser:input_type -> zitadel.user.v2.UnlockUserRequest
-	17, // 52: zitadel.user.v2.UserService.DeactivateUser:input_type -> zitadel.user.v2.DeactivateUserRequest
-	19, // 53: zitadel.user.v2.UserService.ReactivateUser:input_type -> zitadel.user.v2.ReactivateUserRequest
-	21, // 54: zitadel.user.v2.UserService.DeleteUser:input_type -> zitadel.user.v2.DeleteUserRequest
-	23, // 55: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:input_type -> zitadel.user.v2.ListAuthenticationMethodTypesRequest
-	2,  // 56: zitadel.user.v2.UserService.AddHumanUser:output_type -> zitadel.user.v2.AddHumanUserResponse
-	4,  // 57: zitadel.user.v2.UserService.CreateUser:output_type -> zitadel.user.v2.CreateUserResponse
-	6,  // 58: zitadel.user.v2.UserService.GetUserByID:output_type -> zitadel.user.v2.GetUserByIDResponse
-	8,  // 59: zitadel.user.v2.UserService.ListUsers:output_type -> zitadel.user.v2.ListUsersResponse
-	10, // 60: zitadel.user.v2.UserService.UpdateHumanUser:output_type -> zitadel.user.v2.UpdateHumanUserResponse
-	12, // 61: zitadel.user.v2.UserService.SetPassword:output_type -> zitadel.user.v2.SetPasswordResponse
-	14, // 62: zitadel.user.v2.UserService.LockUser:output_type -> zitadel.user.v2.LockUserResponse
-	16, // 63: zitadel.user.v2.UserService.UnlockUser:output_type -> zitadel.user.v2.UnlockUserResponse
-	18, // 64: zitadel.user.v2.UserService.DeactivateUser:output_type -> zitadel.user.v2.DeactivateUserResponse
-	20, // 65: zitadel.user.v2.UserService.ReactivateUser:output_type -> zitadel.user.v2.ReactivateUserResponse
-	22, // 66: zitadel.user.v2.UserService.DeleteUser:output_type -> zitadel.user.v2.DeleteUserResponse
-	25, // 67: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:output_type -> zitadel.user.v2.ListAuthenticationMethodTypesResponse
-	56, // [56:68] is the sub-list for method output_type
-	44, // [44:56] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	22, // 0: zitadel.user.v2.AddHumanUserRequest.organization:type_name -> zitadel.object.v2.Organization
+	23, // 1: zitadel.user.v2.AddHumanUserRequest.profile:type_name -> zitadel.user.v2.SetHumanProfile
+	24, // 2: zitadel.user.v2.AddHumanUserRequest.email:type_name -> zitadel.user.v2.SetHumanEmail
+	25, // 3: zitadel.user.v2.AddHumanUserRequest.phone:type_name -> zitadel.user.v2.SetHumanPhone
+	26, // 4: zitadel.user.v2.AddHumanUserRequest.metadata:type_name -> zitadel.user.v2.SetMetadataEntry
+	27, // 5: zitadel.user.v2.AddHumanUserRequest.password:type_name -> zitadel.user.v2.Password
+	28, // 6: zitadel.user.v2.AddHumanUserRequest.hashed_password:type_name -> zitadel.user.v2.HashedPassword
+	29, // 7: zitadel.user.v2.AddHumanUserRequest.idp_links:type_name -> zitadel.user.v2.IDPLink
+	30, // 8: zitadel.user.v2.AddHumanUserResponse.details:type_name -> zitadel.object.v2.Details
+	20, // 9: zitadel.user.v2.CreateUserRequest.human:type_name -> zitadel.user.v2.CreateUserRequest.Human
+	21, // 10: zitadel.user.v2.CreateUserRequest.machine:type_name -> zitadel.user.v2.CreateUserRequest.Machine
+	31, // 11: zitadel.user.v2.CreateUserRequest.metadata:type_name -> zitadel.user.v2.Metadata
+	32, // 12: zitadel.user.v2.CreateUserResponse.creation_date:type_name -> google.protobuf.Timestamp
+	30, // 13: zitadel.user.v2.GetUserByIDResponse.details:type_name -> zitadel.object.v2.Details
+	33, // 14: zitadel.user.v2.GetUserByIDResponse.user:type_name -> zitadel.user.v2.User
+	34, // 15: zitadel.user.v2.ListUsersRequest.query:type_name -> zitadel.object.v2.ListQuery
+	35, // 16: zitadel.user.v2.ListUsersRequest.sorting_column:type_name -> zitadel.user.v2.UserFieldName
+	36, // 17: zitadel.user.v2.ListUsersRequest.queries:type_name -> zitadel.user.v2.SearchQuery
+	37, // 18: zitadel.user.v2.ListUsersResponse.details:type_name -> zitadel.object.v2.ListDetails
+	35, // 19: zitadel.user.v2.ListUsersResponse.sorting_column:type_name -> zitadel.user.v2.UserFieldName
+	33, // 20: zitadel.user.v2.ListUsersResponse.result:type_name -> zitadel.user.v2.User
+	23, // 21: zitadel.user.v2.UpdateHumanUserRequest.profile:type_name -> zitadel.user.v2.SetHumanProfile
+	24, // 22: zitadel.user.v2.UpdateHumanUserRequest.email:type_name -> zitadel.user.v2.SetHumanEmail
+	25, // 23: zitadel.user.v2.UpdateHumanUserRequest.phone:type_name -> zitadel.user.v2.SetHumanPhone
+	38, // 24: zitadel.user.v2.UpdateHumanUserRequest.password:type_name -> zitadel.user.v2.SetPassword
+	30, // 25: zitadel.user.v2.UpdateHumanUserResponse.details:type_name -> zitadel.object.v2.Details
+	30, // 26: zitadel.user.v2.LockUserResponse.details:type_name -> zitadel.object.v2.Details
+	30, // 27: zitadel.user.v2.UnlockUserResponse.details:type_name -> zitadel.object.v2.Details
+	30, // 28: zitadel.user.v2.DeactivateUserResponse.details:type_name -> zitadel.object.v2.Details
+	30, // 29: zitadel.user.v2.ReactivateUserResponse.details:type_name -> zitadel.object.v2.Details
+	30, // 30: zitadel.user.v2.DeleteUserResponse.details:type_name -> zitadel.object.v2.Details
+	23, // 31: zitadel.user.v2.CreateUserRequest.Human.profile:type_name -> zitadel.user.v2.SetHumanProfile
+	24, // 32: zitadel.user.v2.CreateUserRequest.Human.email:type_name -> zitadel.user.v2.SetHumanEmail
+	25, // 33: zitadel.user.v2.CreateUserRequest.Human.phone:type_name -> zitadel.user.v2.SetHumanPhone
+	27, // 34: zitadel.user.v2.CreateUserRequest.Human.password:type_name -> zitadel.user.v2.Password
+	28, // 35: zitadel.user.v2.CreateUserRequest.Human.hashed_password:type_name -> zitadel.user.v2.HashedPassword
+	29, // 36: zitadel.user.v2.CreateUserRequest.Human.idp_links:type_name -> zitadel.user.v2.IDPLink
+	31, // 37: zitadel.user.v2.CreateUserRequest.Human.metadata:type_name -> zitadel.user.v2.Metadata
+	39, // 38: zitadel.user.v2.CreateUserRequest.Machine.access_token_type:type_name -> zitadel.user.v2.AccessTokenType
+	0,  // 39: zitadel.user.v2.UserService.AddHumanUser:input_type -> zitadel.user.v2.AddHumanUserRequest
+	2,  // 40: zitadel.user.v2.UserService.CreateUser:input_type -> zitadel.user.v2.CreateUserRequest
+	4,  // 41: zitadel.user.v2.UserService.GetUserByID:input_type -> zitadel.user.v2.GetUserByIDRequest
+	6,  // 42: zitadel.user.v2.UserService.ListUsers:input_type -> zitadel.user.v2.ListUsersRequest
+	8,  // 43: zitadel.user.v2.UserService.UpdateHumanUser:input_type -> zitadel.user.v2.UpdateHumanUserRequest
+	40, // 44: zitadel.user.v2.UserService.SetPassword:input_type -> zitadel.user.v2.SetPasswordRequest
+	10, // 45: zitadel.user.v2.UserService.LockUser:input_type -> zitadel.user.v2.LockUserRequest
+	12, // 46: zitadel.user.v2.UserService.UnlockUser:input_type -> zitadel.user.v2.UnlockUserRequest
+	14, // 47: zitadel.user.v2.UserService.DeactivateUser:input_type -> zitadel.user.v2.DeactivateUserRequest
+	16, // 48: zitadel.user.v2.UserService.ReactivateUser:input_type -> zitadel.user.v2.ReactivateUserRequest
+	18, // 49: zitadel.user.v2.UserService.DeleteUser:input_type -> zitadel.user.v2.DeleteUserRequest
+	41, // 50: zitadel.user.v2.UserService.SetEmail:input_type -> zitadel.user.v2.SetEmailRequest
+	42, // 51: zitadel.user.v2.UserService.ResendEmailCode:input_type -> zitadel.user.v2.ResendEmailCodeRequest
+	43, // 52: zitadel.user.v2.UserService.SendEmailCode:input_type -> zitadel.user.v2.SendEmailCodeRequest
+	44, // 53: zitadel.user.v2.UserService.VerifyEmail:input_type -> zitadel.user.v2.VerifyEmailRequest
+	45, // 54: zitadel.user.v2.UserService.SetPhone:input_type -> zitadel.user.v2.SetPhoneRequest
+	46, // 55: zitadel.user.v2.UserService.RemovePhone:input_type -> zitadel.user.v2.RemovePhoneRequest
+	47, // 56: zitadel.user.v2.UserService.ResendPhoneCode:input_type -> zitadel.user.v2.ResendPhoneCodeRequest
+	48, // 57: zitadel.user.v2.UserService.VerifyPhone:input_type -> zitadel.user.v2.VerifyPhoneRequest
+	49, // 58: zitadel.user.v2.UserService.RegisterPasskey:input_type -> zitadel.user.v2.RegisterPasskeyRequest
+	50, // 59: zitadel.user.v2.UserService.VerifyPasskeyRegistration:input_type -> zitadel.user.v2.VerifyPasskeyRegistrationRequest
+	51, // 60: zitadel.user.v2.UserService.CreatePasskeyRegistrationLink:input_type -> zitadel.user.v2.CreatePasskeyRegistrationLinkRequest
+	52, // 61: zitadel.user.v2.UserService.ListPasskeys:input_type -> zitadel.user.v2.ListPasskeysRequest
+	53, // 62: zitadel.user.v2.UserService.RemovePasskey:input_type -> zitadel.user.v2.RemovePasskeyRequest
+	54, // 63: zitadel.user.v2.UserService.RegisterU2F:input_type -> zitadel.user.v2.RegisterU2FRequest
+	55, // 64: zitadel.user.v2.UserService.VerifyU2FRegistration:input_type -> zitadel.user.v2.VerifyU2FRegistrationRequest
+	56, // 65: zitadel.user.v2.UserService.RemoveU2F:input_type -> zitadel.user.v2.RemoveU2FRequest
+	57, // 66: zitadel.user.v2.UserService.RegisterTOTP:input_type -> zitadel.user.v2.RegisterTOTPRequest
+	58, // 67: zitadel.user.v2.UserService.VerifyTOTPRegistration:input_type -> zitadel.user.v2.VerifyTOTPRegistrationRequest
+	59, // 68: zitadel.user.v2.UserService.RemoveTOTP:input_type -> zitadel.user.v2.RemoveTOTPRequest
+	60, // 69: zitadel.user.v2.UserService.AddOTPSMS:input_type -> zitadel.user.v2.AddOTPSMSRequest
+	61, // 70: zitadel.user.v2.UserService.RemoveOTPSMS:input_type -> zitadel.user.v2.RemoveOTPSMSRequest
+	62, // 71: zitadel.user.v2.UserService.AddOTPEmail:input_type -> zitadel.user.v2.AddOTPEmailRequest
+	63, // 72: zitadel.user.v2.UserService.RemoveOTPEmail:input_type -> zitadel.user.v2.RemoveOTPEmailRequest
+	64, // 73: zitadel.user.v2.UserService.GenerateRecoveryCodes:input_type -> zitadel.user.v2.GenerateRecoveryCodesRequest
+	65, // 74: zitadel.user.v2.UserService.RemoveRecoveryCodes:input_type -> zitadel.user.v2.RemoveRecoveryCodesRequest
+	66, // 75: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:input_type -> zitadel.user.v2.ListAuthenticationMethodTypesRequest
+	67, // 76: zitadel.user.v2.UserService.ListAuthenticationFactors:input_type -> zitadel.user.v2.ListAuthenticationFactorsRequest
+	1,  // 77: zitadel.user.v2.UserService.AddHumanUser:output_type -> zitadel.user.v2.AddHumanUserResponse
+	3,  // 78: zitadel.user.v2.UserService.CreateUser:output_type -> zitadel.user.v2.CreateUserResponse
+	5,  // 79: zitadel.user.v2.UserService.GetUserByID:output_type -> zitadel.user.v2.GetUserByIDResponse
+	7,  // 80: zitadel.user.v2.UserService.ListUsers:output_type -> zitadel.user.v2.ListUsersResponse
+	9,  // 81: zitadel.user.v2.UserService.UpdateHumanUser:output_type -> zitadel.user.v2.UpdateHumanUserResponse
+	68, // 82: zitadel.user.v2.UserService.SetPassword:output_type -> zitadel.user.v2.SetPasswordResponse
+	11, // 83: zitadel.user.v2.UserService.LockUser:output_type -> zitadel.user.v2.LockUserResponse
+	13, // 84: zitadel.user.v2.UserService.UnlockUser:output_type -> zitadel.user.v2.UnlockUserResponse
+	15, // 85: zitadel.user.v2.UserService.DeactivateUser:output_type -> zitadel.user.v2.DeactivateUserResponse
+	17, // 86: zitadel.user.v2.UserService.ReactivateUser:output_type -> zitadel.user.v2.ReactivateUserResponse
+	19, // 87: zitadel.user.v2.UserService.DeleteUser:output_type -> zitadel.user.v2.DeleteUserResponse
+	69, // 88: zitadel.user.v2.UserService.SetEmail:output_type -> zitadel.user.v2.SetEmailResponse
+	70, // 89: zitadel.user.v2.UserService.ResendEmailCode:output_type -> zitadel.user.v2.ResendEmailCodeResponse
+	71, // 90: zitadel.user.v2.UserService.SendEmailCode:output_type -> zitadel.user.v2.SendEmailCodeResponse
+	72, // 91: zitadel.user.v2.UserService.VerifyEmail:output_type -> zitadel.user.v2.VerifyEmailResponse
+	73, // 92: zitadel.user.v2.UserService.SetPhone:output_type -> zitadel.user.v2.SetPhoneResponse
+	74, // 93: zitadel.user.v2.UserService.RemovePhone:output_type -> zitadel.user.v2.RemovePhoneResponse
+	75, // 94: zitadel.user.v2.UserService.ResendPhoneCode:output_type -> zitadel.user.v2.ResendPhoneCodeResponse
+	76, // 95: zitadel.user.v2.UserService.VerifyPhone:output_type -> zitadel.user.v2.VerifyPhoneResponse
+	77, // 96: zitadel.user.v2.UserService.RegisterPasskey:output_type -> zitadel.user.v2.RegisterPasskeyResponse
+	78, // 97: zitadel.user.v2.UserService.VerifyPasskeyRegistration:output_type -> zitadel.user.v2.VerifyPasskeyRegistrationResponse
+	79, // 98: zitadel.user.v2.UserService.CreatePasskeyRegistrationLink:output_type -> zitadel.user.v2.CreatePasskeyRegistrationLinkResponse
+	80, // 99: zitadel.user.v2.UserService.ListPasskeys:output_type -> zitadel.user.v2.ListPasskeysResponse
+	81, // 100: zitadel.user.v2.UserService.RemovePasskey:output_type -> zitadel.user.v2.RemovePasskeyResponse
+	82, // 101: zitadel.user.v2.UserService.RegisterU2F:output_type -> zitadel.user.v2.RegisterU2FResponse
+	83, // 102: zitadel.user.v2.UserService.VerifyU2FRegistration:output_type -> zitadel.user.v2.VerifyU2FRegistrationResponse
+	84, // 103: zitadel.user.v2.UserService.RemoveU2F:output_type -> zitadel.user.v2.RemoveU2FResponse
+	85, // 104: zitadel.user.v2.UserService.RegisterTOTP:output_type -> zitadel.user.v2.RegisterTOTPResponse
+	86, // 105: zitadel.user.v2.UserService.VerifyTOTPRegistration:output_type -> zitadel.user.v2.VerifyTOTPRegistrationResponse
+	87, // 106: zitadel.user.v2.UserService.RemoveTOTP:output_type -> zitadel.user.v2.RemoveTOTPResponse
+	88, // 107: zitadel.user.v2.UserService.AddOTPSMS:output_type -> zitadel.user.v2.AddOTPSMSResponse
+	89, // 108: zitadel.user.v2.UserService.RemoveOTPSMS:output_type -> zitadel.user.v2.RemoveOTPSMSResponse
+	90, // 109: zitadel.user.v2.UserService.AddOTPEmail:output_type -> zitadel.user.v2.AddOTPEmailResponse
+	91, // 110: zitadel.user.v2.UserService.RemoveOTPEmail:output_type -> zitadel.user.v2.RemoveOTPEmailResponse
+	92, // 111: zitadel.user.v2.UserService.GenerateRecoveryCodes:output_type -> zitadel.user.v2.GenerateRecoveryCodesResponse
+	93, // 112: zitadel.user.v2.UserService.RemoveRecoveryCodes:output_type -> zitadel.user.v2.RemoveRecoveryCodesResponse
+	94, // 113: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:output_type -> zitadel.user.v2.ListAuthenticationMethodTypesResponse
+	95, // 114: zitadel.user.v2.UserService.ListAuthenticationFactors:output_type -> zitadel.user.v2.ListAuthenticationFactorsResponse
+	77, // [77:115] is the sub-list for method output_type
+	39, // [39:77] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_zitadel_user_v2_user_service_proto_init() }
@@ -2244,10 +1942,16 @@ func file_zitadel_user_v2_user_service_proto_init() {
 		return
 	}
 	file_zitadel_user_v2_email_proto_init()
+	file_zitadel_user_v2_factor_proto_init()
 	file_zitadel_user_v2_idp_proto_init()
+	file_zitadel_user_v2_otp_proto_init()
+	file_zitadel_user_v2_passkey_proto_init()
 	file_zitadel_user_v2_password_proto_init()
 	file_zitadel_user_v2_phone_proto_init()
 	file_zitadel_user_v2_query_proto_init()
+	file_zitadel_user_v2_recovery_code_proto_init()
+	file_zitadel_user_v2_totp_proto_init()
+	file_zitadel_user_v2_u2f_proto_init()
 	file_zitadel_user_v2_user_proto_init()
 	file_zitadel_user_v2_user_service_proto_msgTypes[0].OneofWrappers = []any{
 		(*AddHumanUserRequest_Password)(nil),
@@ -2261,29 +1965,23 @@ func file_zitadel_user_v2_user_service_proto_init() {
 	file_zitadel_user_v2_user_service_proto_msgTypes[3].OneofWrappers = []any{}
 	file_zitadel_user_v2_user_service_proto_msgTypes[8].OneofWrappers = []any{}
 	file_zitadel_user_v2_user_service_proto_msgTypes[9].OneofWrappers = []any{}
-	file_zitadel_user_v2_user_service_proto_msgTypes[10].OneofWrappers = []any{
-		(*SetPasswordRequest_CurrentPassword)(nil),
-		(*SetPasswordRequest_VerificationCode)(nil),
-	}
-	file_zitadel_user_v2_user_service_proto_msgTypes[22].OneofWrappers = []any{}
-	file_zitadel_user_v2_user_service_proto_msgTypes[25].OneofWrappers = []any{
+	file_zitadel_user_v2_user_service_proto_msgTypes[20].OneofWrappers = []any{
 		(*CreateUserRequest_Human_Password)(nil),
 		(*CreateUserRequest_Human_HashedPassword)(nil),
 	}
-	file_zitadel_user_v2_user_service_proto_msgTypes[26].OneofWrappers = []any{}
+	file_zitadel_user_v2_user_service_proto_msgTypes[21].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_zitadel_user_v2_user_service_proto_rawDesc), len(file_zitadel_user_v2_user_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   27,
+			NumEnums:      0,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_zitadel_user_v2_user_service_proto_goTypes,
 		DependencyIndexes: file_zitadel_user_v2_user_service_proto_depIdxs,
-		EnumInfos:         file_zitadel_user_v2_user_service_proto_enumTypes,
 		MessageInfos:      file_zitadel_user_v2_user_service_proto_msgTypes,
 	}.Build()
 	File_zitadel_user_v2_user_service_proto = out.File

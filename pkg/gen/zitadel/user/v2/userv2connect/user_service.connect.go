@@ -60,9 +60,77 @@ const (
 	UserServiceReactivateUserProcedure = "/zitadel.user.v2.UserService/ReactivateUser"
 	// UserServiceDeleteUserProcedure is the fully-qualified name of the UserService's DeleteUser RPC.
 	UserServiceDeleteUserProcedure = "/zitadel.user.v2.UserService/DeleteUser"
+	// UserServiceSetEmailProcedure is the fully-qualified name of the UserService's SetEmail RPC.
+	UserServiceSetEmailProcedure = "/zitadel.user.v2.UserService/SetEmail"
+	// UserServiceResendEmailCodeProcedure is the fully-qualified name of the UserService's
+	// ResendEmailCode RPC.
+	UserServiceResendEmailCodeProcedure = "/zitadel.user.v2.UserService/ResendEmailCode"
+	// UserServiceSendEmailCodeProcedure is the fully-qualified name of the UserService's SendEmailCode
+	// RPC.
+	UserServiceSendEmailCodeProcedure = "/zitadel.user.v2.UserService/SendEmailCode"
+	// UserServiceVerifyEmailProcedure is the fully-qualified name of the UserService's VerifyEmail RPC.
+	UserServiceVerifyEmailProcedure = "/zitadel.user.v2.UserService/VerifyEmail"
+	// UserServiceSetPhoneProcedure is the fully-qualified name of the UserService's SetPhone RPC.
+	UserServiceSetPhoneProcedure = "/zitadel.user.v2.UserService/SetPhone"
+	// UserServiceRemovePhoneProcedure is the fully-qualified name of the UserService's RemovePhone RPC.
+	UserServiceRemovePhoneProcedure = "/zitadel.user.v2.UserService/RemovePhone"
+	// UserServiceResendPhoneCodeProcedure is the fully-qualified name of the UserService's
+	// ResendPhoneCode RPC.
+	UserServiceResendPhoneCodeProcedure = "/zitadel.user.v2.UserService/ResendPhoneCode"
+	// UserServiceVerifyPhoneProcedure is the fully-qualified name of the UserService's VerifyPhone RPC.
+	UserServiceVerifyPhoneProcedure = "/zitadel.user.v2.UserService/VerifyPhone"
+	// UserServiceRegisterPasskeyProcedure is the fully-qualified name of the UserService's
+	// RegisterPasskey RPC.
+	UserServiceRegisterPasskeyProcedure = "/zitadel.user.v2.UserService/RegisterPasskey"
+	// UserServiceVerifyPasskeyRegistrationProcedure is the fully-qualified name of the UserService's
+	// VerifyPasskeyRegistration RPC.
+	UserServiceVerifyPasskeyRegistrationProcedure = "/zitadel.user.v2.UserService/VerifyPasskeyRegistration"
+	// UserServiceCreatePasskeyRegistrationLinkProcedure is the fully-qualified name of the
+	// UserService's CreatePasskeyRegistrationLink RPC.
+	UserServiceCreatePasskeyRegistrationLinkProcedure = "/zitadel.user.v2.UserService/CreatePasskeyRegistrationLink"
+	// UserServiceListPasskeysProcedure is the fully-qualified name of the UserService's ListPasskeys
+	// RPC.
+	UserServiceListPasskeysProcedure = "/zitadel.user.v2.UserService/ListPasskeys"
+	// UserServiceRemovePasskeyProcedure is the fully-qualified name of the UserService's RemovePasskey
+	// RPC.
+	UserServiceRemovePasskeyProcedure = "/zitadel.user.v2.UserService/RemovePasskey"
+	// UserServiceRegisterU2FProcedure is the fully-qualified name of the UserService's RegisterU2F RPC.
+	UserServiceRegisterU2FProcedure = "/zitadel.user.v2.UserService/RegisterU2F"
+	// UserServiceVerifyU2FRegistrationProcedure is the fully-qualified name of the UserService's
+	// VerifyU2FRegistration RPC.
+	UserServiceVerifyU2FRegistrationProcedure = "/zitadel.user.v2.UserService/VerifyU2FRegistration"
+	// UserServiceRemoveU2FProcedure is the fully-qualified name of the UserService's RemoveU2F RPC.
+	UserServiceRemoveU2FProcedure = "/zitadel.user.v2.UserService/RemoveU2F"
+	// UserServiceRegisterTOTPProcedure is the fully-qualified name of the UserService's RegisterTOTP
+	// RPC.
+	UserServiceRegisterTOTPProcedure = "/zitadel.user.v2.UserService/RegisterTOTP"
+	// UserServiceVerifyTOTPRegistrationProcedure is the fully-qualified name of the UserService's
+	// VerifyTOTPRegistration RPC.
+	UserServiceVerifyTOTPRegistrationProcedure = "/zitadel.user.v2.UserService/VerifyTOTPRegistration"
+	// UserServiceRemoveTOTPProcedure is the fully-qualified name of the UserService's RemoveTOTP RPC.
+	UserServiceRemoveTOTPProcedure = "/zitadel.user.v2.UserService/RemoveTOTP"
+	// UserServiceAddOTPSMSProcedure is the fully-qualified name of the UserService's AddOTPSMS RPC.
+	UserServiceAddOTPSMSProcedure = "/zitadel.user.v2.UserService/AddOTPSMS"
+	// UserServiceRemoveOTPSMSProcedure is the fully-qualified name of the UserService's RemoveOTPSMS
+	// RPC.
+	UserServiceRemoveOTPSMSProcedure = "/zitadel.user.v2.UserService/RemoveOTPSMS"
+	// UserServiceAddOTPEmailProcedure is the fully-qualified name of the UserService's AddOTPEmail RPC.
+	UserServiceAddOTPEmailProcedure = "/zitadel.user.v2.UserService/AddOTPEmail"
+	// UserServiceRemoveOTPEmailProcedure is the fully-qualified name of the UserService's
+	// RemoveOTPEmail RPC.
+	UserServiceRemoveOTPEmailProcedure = "/zitadel.user.v2.UserService/RemoveOTPEmail"
+	// UserServiceGenerateRecoveryCodesProcedure is the fully-qualified name of the UserService's
+	// GenerateRecoveryCodes RPC.
+	UserServiceGenerateRecoveryCodesProcedure = "/zitadel.user.v2.UserService/GenerateRecoveryCodes"
+	// UserServiceRemoveRecoveryCodesProcedure is the fully-qualified name of the UserService's
+	// RemoveRecoveryCodes RPC.
+	UserServiceRemoveRecoveryCodesProcedure = "/zitadel.user.v2.UserService/RemoveRecoveryCodes"
 	// UserServiceListAuthenticationMethodTypesProcedure is the fully-qualified name of the
 	// UserService's ListAuthenticationMethodTypes RPC.
 	UserServiceListAuthenticationMethodTypesProcedure = "/zitadel.user.v2.UserService/ListAuthenticationMethodTypes"
+	// UserServiceListAuthenticationFactorsProcedure is the fully-qualified name of the UserService's
+	// ListAuthenticationFactors RPC.
+	UserServiceListAuthenticationFactorsProcedure = "/zitadel.user.v2.UserService/ListAuthenticationFactors"
 )
 
 // UserServiceClient is a client for the zitadel.user.v2.UserService service.
@@ -90,9 +158,68 @@ type UserServiceClient interface {
 	ReactivateUser(context.Context, *v2.ReactivateUserRequest) (*v2.ReactivateUserResponse, error)
 	// DeleteUser removes a user for good.
 	DeleteUser(context.Context, *v2.DeleteUserRequest) (*v2.DeleteUserResponse, error)
+	// SetEmail replaces the e-mail address of a person.
+	SetEmail(context.Context, *v2.SetEmailRequest) (*v2.SetEmailResponse, error)
+	// ResendEmailCode issues another code for the e-mail address. There has to be an open one.
+	ResendEmailCode(context.Context, *v2.ResendEmailCodeRequest) (*v2.ResendEmailCodeResponse, error)
+	// SendEmailCode issues a code for the e-mail address, whether or not one is open.
+	SendEmailCode(context.Context, *v2.SendEmailCodeRequest) (*v2.SendEmailCodeResponse, error)
+	// VerifyEmail verifies the e-mail address with the code that was issued for it.
+	VerifyEmail(context.Context, *v2.VerifyEmailRequest) (*v2.VerifyEmailResponse, error)
+	// SetPhone replaces the phone number of a person.
+	SetPhone(context.Context, *v2.SetPhoneRequest) (*v2.SetPhoneResponse, error)
+	// RemovePhone removes the phone number of a person.
+	RemovePhone(context.Context, *v2.RemovePhoneRequest) (*v2.RemovePhoneResponse, error)
+	// ResendPhoneCode issues another code for the phone number. There has to be an open one.
+	ResendPhoneCode(context.Context, *v2.ResendPhoneCodeRequest) (*v2.ResendPhoneCodeResponse, error)
+	// VerifyPhone verifies the phone number with the code that was issued for it.
+	VerifyPhone(context.Context, *v2.VerifyPhoneRequest) (*v2.VerifyPhoneResponse, error)
+	// RegisterPasskey starts the registration of a passkey, which is a WebAuthn credential that
+	// verifies its user.
+	RegisterPasskey(context.Context, *v2.RegisterPasskeyRequest) (*v2.RegisterPasskeyResponse, error)
+	// VerifyPasskeyRegistration completes the registration of a passkey.
+	VerifyPasskeyRegistration(context.Context, *v2.VerifyPasskeyRegistrationRequest) (*v2.VerifyPasskeyRegistrationResponse, error)
+	// CreatePasskeyRegistrationLink issues a code with which the user registers a passkey
+	// without being signed in.
+	CreatePasskeyRegistrationLink(context.Context, *v2.CreatePasskeyRegistrationLinkRequest) (*v2.CreatePasskeyRegistrationLinkResponse, error)
+	// ListPasskeys lists the passkeys of a user.
+	ListPasskeys(context.Context, *v2.ListPasskeysRequest) (*v2.ListPasskeysResponse, error)
+	// RemovePasskey removes a passkey.
+	RemovePasskey(context.Context, *v2.RemovePasskeyRequest) (*v2.RemovePasskeyResponse, error)
+	// RegisterU2F starts the registration of a security key, which is a WebAuthn credential that
+	// serves as second factor only.
+	RegisterU2F(context.Context, *v2.RegisterU2FRequest) (*v2.RegisterU2FResponse, error)
+	// VerifyU2FRegistration completes the registration of a security key.
+	VerifyU2FRegistration(context.Context, *v2.VerifyU2FRegistrationRequest) (*v2.VerifyU2FRegistrationResponse, error)
+	// RemoveU2F removes a security key.
+	RemoveU2F(context.Context, *v2.RemoveU2FRequest) (*v2.RemoveU2FResponse, error)
+	// RegisterTOTP issues the secret for an authenticator app (RFC 6238).
+	RegisterTOTP(context.Context, *v2.RegisterTOTPRequest) (*v2.RegisterTOTPResponse, error)
+	// VerifyTOTPRegistration completes the registration of an authenticator app with its first
+	// code.
+	VerifyTOTPRegistration(context.Context, *v2.VerifyTOTPRegistrationRequest) (*v2.VerifyTOTPRegistrationResponse, error)
+	// RemoveTOTP removes the authenticator app.
+	RemoveTOTP(context.Context, *v2.RemoveTOTPRequest) (*v2.RemoveTOTPResponse, error)
+	// AddOTPSMS lets a user prove themselves with codes by SMS. The phone number has to be
+	// verified.
+	AddOTPSMS(context.Context, *v2.AddOTPSMSRequest) (*v2.AddOTPSMSResponse, error)
+	// RemoveOTPSMS ends codes by SMS.
+	RemoveOTPSMS(context.Context, *v2.RemoveOTPSMSRequest) (*v2.RemoveOTPSMSResponse, error)
+	// AddOTPEmail lets a user prove themselves with codes by e-mail. The e-mail address has to
+	// be verified.
+	AddOTPEmail(context.Context, *v2.AddOTPEmailRequest) (*v2.AddOTPEmailResponse, error)
+	// RemoveOTPEmail ends codes by e-mail.
+	RemoveOTPEmail(context.Context, *v2.RemoveOTPEmailRequest) (*v2.RemoveOTPEmailResponse, error)
+	// GenerateRecoveryCodes adds recovery codes to those that the user has not used yet.
+	GenerateRecoveryCodes(context.Context, *v2.GenerateRecoveryCodesRequest) (*v2.GenerateRecoveryCodesResponse, error)
+	// RemoveRecoveryCodes removes all recovery codes.
+	RemoveRecoveryCodes(context.Context, *v2.RemoveRecoveryCodesRequest) (*v2.RemoveRecoveryCodesResponse, error)
 	// ListAuthenticationMethodTypes lists the kinds of proof that a user can give. Those that
 	// are not yet confirmed are left out.
 	ListAuthenticationMethodTypes(context.Context, *v2.ListAuthenticationMethodTypesRequest) (*v2.ListAuthenticationMethodTypesResponse, error)
+	// ListAuthenticationFactors lists the second factors of a user, also those that are not yet
+	// confirmed when their state is asked for.
+	ListAuthenticationFactors(context.Context, *v2.ListAuthenticationFactorsRequest) (*v2.ListAuthenticationFactorsResponse, error)
 }
 
 // NewUserServiceClient constructs a client for the zitadel.user.v2.UserService service. By default,
@@ -172,10 +299,166 @@ func NewUserServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(userServiceMethods.ByName("DeleteUser")),
 			connect.WithClientOptions(opts...),
 		),
+		setEmail: connect.NewClient[v2.SetEmailRequest, v2.SetEmailResponse](
+			httpClient,
+			baseURL+UserServiceSetEmailProcedure,
+			connect.WithSchema(userServiceMethods.ByName("SetEmail")),
+			connect.WithClientOptions(opts...),
+		),
+		resendEmailCode: connect.NewClient[v2.ResendEmailCodeRequest, v2.ResendEmailCodeResponse](
+			httpClient,
+			baseURL+UserServiceResendEmailCodeProcedure,
+			connect.WithSchema(userServiceMethods.ByName("ResendEmailCode")),
+			connect.WithClientOptions(opts...),
+		),
+		sendEmailCode: connect.NewClient[v2.SendEmailCodeRequest, v2.SendEmailCodeResponse](
+			httpClient,
+			baseURL+UserServiceSendEmailCodeProcedure,
+			connect.WithSchema(userServiceMethods.ByName("SendEmailCode")),
+			connect.WithClientOptions(opts...),
+		),
+		verifyEmail: connect.NewClient[v2.VerifyEmailRequest, v2.VerifyEmailResponse](
+			httpClient,
+			baseURL+UserServiceVerifyEmailProcedure,
+			connect.WithSchema(userServiceMethods.ByName("VerifyEmail")),
+			connect.WithClientOptions(opts...),
+		),
+		setPhone: connect.NewClient[v2.SetPhoneRequest, v2.SetPhoneResponse](
+			httpClient,
+			baseURL+UserServiceSetPhoneProcedure,
+			connect.WithSchema(userServiceMethods.ByName("SetPhone")),
+			connect.WithClientOptions(opts...),
+		),
+		removePhone: connect.NewClient[v2.RemovePhoneRequest, v2.RemovePhoneResponse](
+			httpClient,
+			baseURL+UserServiceRemovePhoneProcedure,
+			connect.WithSchema(userServiceMethods.ByName("RemovePhone")),
+			connect.WithClientOptions(opts...),
+		),
+		resendPhoneCode: connect.NewClient[v2.ResendPhoneCodeRequest, v2.ResendPhoneCodeResponse](
+			httpClient,
+			baseURL+UserServiceResendPhoneCodeProcedure,
+			connect.WithSchema(userServiceMethods.ByName("ResendPhoneCode")),
+			connect.WithClientOptions(opts...),
+		),
+		verifyPhone: connect.NewClient[v2.VerifyPhoneRequest, v2.VerifyPhoneResponse](
+			httpClient,
+			baseURL+UserServiceVerifyPhoneProcedure,
+			connect.WithSchema(userServiceMethods.ByName("VerifyPhone")),
+			connect.WithClientOptions(opts...),
+		),
+		registerPasskey: connect.NewClient[v2.RegisterPasskeyRequest, v2.RegisterPasskeyResponse](
+			httpClient,
+			baseURL+UserServiceRegisterPasskeyProcedure,
+			connect.WithSchema(userServiceMethods.ByName("RegisterPasskey")),
+			connect.WithClientOptions(opts...),
+		),
+		verifyPasskeyRegistration: connect.NewClient[v2.VerifyPasskeyRegistrationRequest, v2.VerifyPasskeyRegistrationResponse](
+			httpClient,
+			baseURL+UserServiceVerifyPasskeyRegistrationProcedure,
+			connect.WithSchema(userServiceMethods.ByName("VerifyPasskeyRegistration")),
+			connect.WithClientOptions(opts...),
+		),
+		createPasskeyRegistrationLink: connect.NewClient[v2.CreatePasskeyRegistrationLinkRequest, v2.CreatePasskeyRegistrationLinkResponse](
+			httpClient,
+			baseURL+UserServiceCreatePasskeyRegistrationLinkProcedure,
+			connect.WithSchema(userServiceMethods.ByName("CreatePasskeyRegistrationLink")),
+			connect.WithClientOptions(opts...),
+		),
+		listPasskeys: connect.NewClient[v2.ListPasskeysRequest, v2.ListPasskeysResponse](
+			httpClient,
+			baseURL+UserServiceListPasskeysProcedure,
+			connect.WithSchema(userServiceMethods.ByName("ListPasskeys")),
+			connect.WithClientOptions(opts...),
+		),
+		removePasskey: connect.NewClient[v2.RemovePasskeyRequest, v2.RemovePasskeyResponse](
+			httpClient,
+			baseURL+UserServiceRemovePasskeyProcedure,
+			connect.WithSchema(userServiceMethods.ByName("RemovePasskey")),
+			connect.WithClientOptions(opts...),
+		),
+		registerU2F: connect.NewClient[v2.RegisterU2FRequest, v2.RegisterU2FResponse](
+			httpClient,
+			baseURL+UserServiceRegisterU2FProcedure,
+			connect.WithSchema(userServiceMethods.ByName("RegisterU2F")),
+			connect.WithClientOptions(opts...),
+		),
+		verifyU2FRegistration: connect.NewClient[v2.VerifyU2FRegistrationRequest, v2.VerifyU2FRegistrationResponse](
+			httpClient,
+			baseURL+UserServiceVerifyU2FRegistrationProcedure,
+			connect.WithSchema(userServiceMethods.ByName("VerifyU2FRegistration")),
+			connect.WithClientOptions(opts...),
+		),
+		removeU2F: connect.NewClient[v2.RemoveU2FRequest, v2.RemoveU2FResponse](
+			httpClient,
+			baseURL+UserServiceRemoveU2FProcedure,
+			connect.WithSchema(userServiceMethods.ByName("RemoveU2F")),
+			connect.WithClientOptions(opts...),
+		),
+		registerTOTP: connect.NewClient[v2.RegisterTOTPRequest, v2.RegisterTOTPResponse](
+			httpClient,
+			baseURL+UserServiceRegisterTOTPProcedure,
+			connect.WithSchema(userServiceMethods.ByName("RegisterTOTP")),
+			connect.WithClientOptions(opts...),
+		),
+		verifyTOTPRegistration: connect.NewClient[v2.VerifyTOTPRegistrationRequest, v2.VerifyTOTPRegistrationResponse](
+			httpClient,
+			baseURL+UserServiceVerifyTOTPRegistrationProcedure,
+			connect.WithSchema(userServiceMethods.ByName("VerifyTOTPRegistration")),
+			connect.WithClientOptions(opts...),
+		),
+		removeTOTP: connect.NewClient[v2.RemoveTOTPRequest, v2.RemoveTOTPResponse](
+			httpClient,
+			baseURL+UserServiceRemoveTOTPProcedure,
+			connect.WithSchema(userServiceMethods.ByName("RemoveTOTP")),
+			connect.WithClientOptions(opts...),
+		),
+		addOTPSMS: connect.NewClient[v2.AddOTPSMSRequest, v2.AddOTPSMSResponse](
+			httpClient,
+			baseURL+UserServiceAddOTPSMSProcedure,
+			connect.WithSchema(userServiceMethods.ByName("AddOTPSMS")),
+			connect.WithClientOptions(opts...),
+		),
+		removeOTPSMS: connect.NewClient[v2.RemoveOTPSMSRequest, v2.RemoveOTPSMSResponse](
+			httpClient,
+			baseURL+UserServiceRemoveOTPSMSProcedure,
+			connect.WithSchema(userServiceMethods.ByName("RemoveOTPSMS")),
+			connect.WithClientOptions(opts...),
+		),
+		addOTPEmail: connect.NewClient[v2.AddOTPEmailRequest, v2.AddOTPEmailResponse](
+			httpClient,
+			baseURL+UserServiceAddOTPEmailProcedure,
+			connect.WithSchema(userServiceMethods.ByName("AddOTPEmail")),
+			connect.WithClientOptions(opts...),
+		),
+		removeOTPEmail: connect.NewClient[v2.RemoveOTPEmailRequest, v2.RemoveOTPEmailResponse](
+			httpClient,
+			baseURL+UserServiceRemoveOTPEmailProcedure,
+			connect.WithSchema(userServiceMethods.ByName("RemoveOTPEmail")),
+			connect.WithClientOptions(opts...),
+		),
+		generateRecoveryCodes: connect.NewClient[v2.GenerateRecoveryCodesRequest, v2.GenerateRecoveryCodesResponse](
+			httpClient,
+			baseURL+UserServiceGenerateRecoveryCodesProcedure,
+			connect.WithSchema(userServiceMethods.ByName("GenerateRecoveryCodes")),
+			connect.WithClientOptions(opts...),
+		),
+		removeRecoveryCodes: connect.NewClient[v2.RemoveRecoveryCodesRequest, v2.RemoveRecoveryCodesResponse](
+			httpClient,
+			baseURL+UserServiceRemoveRecoveryCodesProcedure,
+			connect.WithSchema(userServiceMethods.ByName("RemoveRecoveryCodes")),
+			connect.WithClientOptions(opts...),
+		),
 		listAuthenticationMethodTypes: connect.NewClient[v2.ListAuthenticationMethodTypesRequest, v2.ListAuthenticationMethodTypesResponse](
 			httpClient,
 			baseURL+UserServiceListAuthenticationMethodTypesProcedure,
 			connect.WithSchema(userServiceMethods.ByName("ListAuthenticationMethodTypes")),
+			connect.WithClientOptions(opts...),
+		),
+		listAuthenticationFactors: connect.NewClient[v2.ListAuthenticationFactorsRequest, v2.ListAuthenticationFactorsResponse](
+			httpClient,
+			baseURL+UserServiceListAuthenticationFactorsProcedure,
+			connect.WithSchema(userServiceMethods.ByName("ListAuthenticationFactors")),
 			connect.WithClientOptions(opts...),
 		),
 	}
@@ -194,7 +477,33 @@ type userServiceClient struct {
 	deactivateUser                *connect.Client[v2.DeactivateUserRequest, v2.DeactivateUserResponse]
 	reactivateUser                *connect.Client[v2.ReactivateUserRequest, v2.ReactivateUserResponse]
 	deleteUser                    *connect.Client[v2.DeleteUserRequest, v2.DeleteUserResponse]
+	setEmail                      *connect.Client[v2.SetEmailRequest, v2.SetEmailResponse]
+	resendEmailCode               *connect.Client[v2.ResendEmailCodeRequest, v2.ResendEmailCodeResponse]
+	sendEmailCode                 *connect.Client[v2.SendEmailCodeRequest, v2.SendEmailCodeResponse]
+	verifyEmail                   *connect.Client[v2.VerifyEmailRequest, v2.VerifyEmailResponse]
+	setPhone                      *connect.Client[v2.SetPhoneRequest, v2.SetPhoneResponse]
+	removePhone                   *connect.Client[v2.RemovePhoneRequest, v2.RemovePhoneResponse]
+	resendPhoneCode               *connect.Client[v2.ResendPhoneCodeRequest, v2.ResendPhoneCodeResponse]
+	verifyPhone                   *connect.Client[v2.VerifyPhoneRequest, v2.VerifyPhoneResponse]
+	registerPasskey               *connect.Client[v2.RegisterPasskeyRequest, v2.RegisterPasskeyResponse]
+	verifyPasskeyRegistration     *connect.Client[v2.VerifyPasskeyRegistrationRequest, v2.VerifyPasskeyRegistrationResponse]
+	createPasskeyRegistrationLink *connect.Client[v2.CreatePasskeyRegistrationLinkRequest, v2.CreatePasskeyRegistrationLinkResponse]
+	listPasskeys                  *connect.Client[v2.ListPasskeysRequest, v2.ListPasskeysResponse]
+	removePasskey                 *connect.Client[v2.RemovePasskeyRequest, v2.RemovePasskeyResponse]
+	registerU2F                   *connect.Client[v2.RegisterU2FRequest, v2.RegisterU2FResponse]
+	verifyU2FRegistration         *connect.Client[v2.VerifyU2FRegistrationRequest, v2.VerifyU2FRegistrationResponse]
+	removeU2F                     *connect.Client[v2.RemoveU2FRequest, v2.RemoveU2FResponse]
+	registerTOTP                  *connect.Client[v2.RegisterTOTPRequest, v2.RegisterTOTPResponse]
+	verifyTOTPRegistration        *connect.Client[v2.VerifyTOTPRegistrationRequest, v2.VerifyTOTPRegistrationResponse]
+	removeTOTP                    *connect.Client[v2.RemoveTOTPRequest, v2.RemoveTOTPResponse]
+	addOTPSMS                     *connect.Client[v2.AddOTPSMSRequest, v2.AddOTPSMSResponse]
+	removeOTPSMS                  *connect.Client[v2.RemoveOTPSMSRequest, v2.RemoveOTPSMSResponse]
+	addOTPEmail                   *connect.Client[v2.AddOTPEmailRequest, v2.AddOTPEmailResponse]
+	removeOTPEmail                *connect.Client[v2.RemoveOTPEmailRequest, v2.RemoveOTPEmailResponse]
+	generateRecoveryCodes         *connect.Client[v2.GenerateRecoveryCodesRequest, v2.GenerateRecoveryCodesResponse]
+	removeRecoveryCodes           *connect.Client[v2.RemoveRecoveryCodesRequest, v2.RemoveRecoveryCodesResponse]
 	listAuthenticationMethodTypes *connect.Client[v2.ListAuthenticationMethodTypesRequest, v2.ListAuthenticationMethodTypesResponse]
+	listAuthenticationFactors     *connect.Client[v2.ListAuthenticationFactorsRequest, v2.ListAuthenticationFactorsResponse]
 }
 
 // AddHumanUser calls zitadel.user.v2.UserService.AddHumanUser.
@@ -296,9 +605,243 @@ func (c *userServiceClient) DeleteUser(ctx context.Context, req *v2.DeleteUserRe
 	return nil, err
 }
 
+// SetEmail calls zitadel.user.v2.UserService.SetEmail.
+func (c *userServiceClient) SetEmail(ctx context.Context, req *v2.SetEmailRequest) (*v2.SetEmailResponse, error) {
+	response, err := c.setEmail.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ResendEmailCode calls zitadel.user.v2.UserService.ResendEmailCode.
+func (c *userServiceClient) ResendEmailCode(ctx context.Context, req *v2.ResendEmailCodeRequest) (*v2.ResendEmailCodeResponse, error) {
+	response, err := c.resendEmailCode.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SendEmailCode calls zitadel.user.v2.UserService.SendEmailCode.
+func (c *userServiceClient) SendEmailCode(ctx context.Context, req *v2.SendEmailCodeRequest) (*v2.SendEmailCodeResponse, error) {
+	response, err := c.sendEmailCode.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// VerifyEmail calls zitadel.user.v2.UserService.VerifyEmail.
+func (c *userServiceClient) VerifyEmail(ctx context.Context, req *v2.VerifyEmailRequest) (*v2.VerifyEmailResponse, error) {
+	response, err := c.verifyEmail.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SetPhone calls zitadel.user.v2.UserService.SetPhone.
+func (c *userServiceClient) SetPhone(ctx context.Context, req *v2.SetPhoneRequest) (*v2.SetPhoneResponse, error) {
+	response, err := c.setPhone.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RemovePhone calls zitadel.user.v2.UserService.RemovePhone.
+func (c *userServiceClient) RemovePhone(ctx context.Context, req *v2.RemovePhoneRequest) (*v2.RemovePhoneResponse, error) {
+	response, err := c.removePhone.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ResendPhoneCode calls zitadel.user.v2.UserService.ResendPhoneCode.
+func (c *userServiceClient) ResendPhoneCode(ctx context.Context, req *v2.ResendPhoneCodeRequest) (*v2.ResendPhoneCodeResponse, error) {
+	response, err := c.resendPhoneCode.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// VerifyPhone calls zitadel.user.v2.UserService.VerifyPhone.
+func (c *userServiceClient) VerifyPhone(ctx context.Context, req *v2.VerifyPhoneRequest) (*v2.VerifyPhoneResponse, error) {
+	response, err := c.verifyPhone.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RegisterPasskey calls zitadel.user.v2.UserService.RegisterPasskey.
+func (c *userServiceClient) RegisterPasskey(ctx context.Context, req *v2.RegisterPasskeyRequest) (*v2.RegisterPasskeyResponse, error) {
+	response, err := c.registerPasskey.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// VerifyPasskeyRegistration calls zitadel.user.v2.UserService.VerifyPasskeyRegistration.
+func (c *userServiceClient) VerifyPasskeyRegistration(ctx context.Context, req *v2.VerifyPasskeyRegistrationRequest) (*v2.VerifyPasskeyRegistrationResponse, error) {
+	response, err := c.verifyPasskeyRegistration.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// CreatePasskeyRegistrationLink calls zitadel.user.v2.UserService.CreatePasskeyRegistrationLink.
+func (c *userServiceClient) CreatePasskeyRegistrationLink(ctx context.Context, req *v2.CreatePasskeyRegistrationLinkRequest) (*v2.CreatePasskeyRegistrationLinkResponse, error) {
+	response, err := c.createPasskeyRegistrationLink.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListPasskeys calls zitadel.user.v2.UserService.ListPasskeys.
+func (c *userServiceClient) ListPasskeys(ctx context.Context, req *v2.ListPasskeysRequest) (*v2.ListPasskeysResponse, error) {
+	response, err := c.listPasskeys.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RemovePasskey calls zitadel.user.v2.UserService.RemovePasskey.
+func (c *userServiceClient) RemovePasskey(ctx context.Context, req *v2.RemovePasskeyRequest) (*v2.RemovePasskeyResponse, error) {
+	response, err := c.removePasskey.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RegisterU2F calls zitadel.user.v2.UserService.RegisterU2F.
+func (c *userServiceClient) RegisterU2F(ctx context.Context, req *v2.RegisterU2FRequest) (*v2.RegisterU2FResponse, error) {
+	response, err := c.registerU2F.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// VerifyU2FRegistration calls zitadel.user.v2.UserService.VerifyU2FRegistration.
+func (c *userServiceClient) VerifyU2FRegistration(ctx context.Context, req *v2.VerifyU2FRegistrationRequest) (*v2.VerifyU2FRegistrationResponse, error) {
+	response, err := c.verifyU2FRegistration.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RemoveU2F calls zitadel.user.v2.UserService.RemoveU2F.
+func (c *userServiceClient) RemoveU2F(ctx context.Context, req *v2.RemoveU2FRequest) (*v2.RemoveU2FResponse, error) {
+	response, err := c.removeU2F.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RegisterTOTP calls zitadel.user.v2.UserService.RegisterTOTP.
+func (c *userServiceClient) RegisterTOTP(ctx context.Context, req *v2.RegisterTOTPRequest) (*v2.RegisterTOTPResponse, error) {
+	response, err := c.registerTOTP.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// VerifyTOTPRegistration calls zitadel.user.v2.UserService.VerifyTOTPRegistration.
+func (c *userServiceClient) VerifyTOTPRegistration(ctx context.Context, req *v2.VerifyTOTPRegistrationRequest) (*v2.VerifyTOTPRegistrationResponse, error) {
+	response, err := c.verifyTOTPRegistration.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RemoveTOTP calls zitadel.user.v2.UserService.RemoveTOTP.
+func (c *userServiceClient) RemoveTOTP(ctx context.Context, req *v2.RemoveTOTPRequest) (*v2.RemoveTOTPResponse, error) {
+	response, err := c.removeTOTP.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// AddOTPSMS calls zitadel.user.v2.UserService.AddOTPSMS.
+func (c *userServiceClient) AddOTPSMS(ctx context.Context, req *v2.AddOTPSMSRequest) (*v2.AddOTPSMSResponse, error) {
+	response, err := c.addOTPSMS.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RemoveOTPSMS calls zitadel.user.v2.UserService.RemoveOTPSMS.
+func (c *userServiceClient) RemoveOTPSMS(ctx context.Context, req *v2.RemoveOTPSMSRequest) (*v2.RemoveOTPSMSResponse, error) {
+	response, err := c.removeOTPSMS.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// AddOTPEmail calls zitadel.user.v2.UserService.AddOTPEmail.
+func (c *userServiceClient) AddOTPEmail(ctx context.Context, req *v2.AddOTPEmailRequest) (*v2.AddOTPEmailResponse, error) {
+	response, err := c.addOTPEmail.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RemoveOTPEmail calls zitadel.user.v2.UserService.RemoveOTPEmail.
+func (c *userServiceClient) RemoveOTPEmail(ctx context.Context, req *v2.RemoveOTPEmailRequest) (*v2.RemoveOTPEmailResponse, error) {
+	response, err := c.removeOTPEmail.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GenerateRecoveryCodes calls zitadel.user.v2.UserService.GenerateRecoveryCodes.
+func (c *userServiceClient) GenerateRecoveryCodes(ctx context.Context, req *v2.GenerateRecoveryCodesRequest) (*v2.GenerateRecoveryCodesResponse, error) {
+	response, err := c.generateRecoveryCodes.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RemoveRecoveryCodes calls zitadel.user.v2.UserService.RemoveRecoveryCodes.
+func (c *userServiceClient) RemoveRecoveryCodes(ctx context.Context, req *v2.RemoveRecoveryCodesRequest) (*v2.RemoveRecoveryCodesResponse, error) {
+	response, err := c.removeRecoveryCodes.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ListAuthenticationMethodTypes calls zitadel.user.v2.UserService.ListAuthenticationMethodTypes.
 func (c *userServiceClient) ListAuthenticationMethodTypes(ctx context.Context, req *v2.ListAuthenticationMethodTypesRequest) (*v2.ListAuthenticationMethodTypesResponse, error) {
 	response, err := c.listAuthenticationMethodTypes.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListAuthenticationFactors calls zitadel.user.v2.UserService.ListAuthenticationFactors.
+func (c *userServiceClient) ListAuthenticationFactors(ctx context.Context, req *v2.ListAuthenticationFactorsRequest) (*v2.ListAuthenticationFactorsResponse, error) {
+	response, err := c.listAuthenticationFactors.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -330,9 +873,68 @@ type UserServiceHandler interface {
 	ReactivateUser(context.Context, *v2.ReactivateUserRequest) (*v2.ReactivateUserResponse, error)
 	// DeleteUser removes a user for good.
 	DeleteUser(context.Context, *v2.DeleteUserRequest) (*v2.DeleteUserResponse, error)
+	// SetEmail replaces the e-mail address of a person.
+	SetEmail(context.Context, *v2.SetEmailRequest) (*v2.SetEmailResponse, error)
+	// ResendEmailCode issues another code for the e-mail address. There has to be an open one.
+	ResendEmailCode(context.Context, *v2.ResendEmailCodeRequest) (*v2.ResendEmailCodeResponse, error)
+	// SendEmailCode issues a code for the e-mail address, whether or not one is open.
+	SendEmailCode(context.Context, *v2.SendEmailCodeRequest) (*v2.SendEmailCodeResponse, error)
+	// VerifyEmail verifies the e-mail address with the code that was issued for it.
+	VerifyEmail(context.Context, *v2.VerifyEmailRequest) (*v2.VerifyEmailResponse, error)
+	// SetPhone replaces the phone number of a person.
+	SetPhone(context.Context, *v2.SetPhoneRequest) (*v2.SetPhoneResponse, error)
+	// RemovePhone removes the phone number of a person.
+	RemovePhone(context.Context, *v2.RemovePhoneRequest) (*v2.RemovePhoneResponse, error)
+	// ResendPhoneCode issues another code for the phone number. There has to be an open one.
+	ResendPhoneCode(context.Context, *v2.ResendPhoneCodeRequest) (*v2.ResendPhoneCodeResponse, error)
+	// VerifyPhone verifies the phone number with the code that was issued for it.
+	VerifyPhone(context.Context, *v2.VerifyPhoneRequest) (*v2.VerifyPhoneResponse, error)
+	// RegisterPasskey starts the registration of a passkey, which is a WebAuthn credential that
+	// verifies its user.
+	RegisterPasskey(context.Context, *v2.RegisterPasskeyRequest) (*v2.RegisterPasskeyResponse, error)
+	// VerifyPasskeyRegistration completes the registration of a passkey.
+	VerifyPasskeyRegistration(context.Context, *v2.VerifyPasskeyRegistrationRequest) (*v2.VerifyPasskeyRegistrationResponse, error)
+	// CreatePasskeyRegistrationLink issues a code with which the user registers a passkey
+	// without being signed in.
+	CreatePasskeyRegistrationLink(context.Context, *v2.CreatePasskeyRegistrationLinkRequest) (*v2.CreatePasskeyRegistrationLinkResponse, error)
+	// ListPasskeys lists the passkeys of a user.
+	ListPasskeys(context.Context, *v2.ListPasskeysRequest) (*v2.ListPasskeysResponse, error)
+	// RemovePasskey removes a passkey.
+	RemovePasskey(context.Context, *v2.RemovePasskeyRequest) (*v2.RemovePasskeyResponse, error)
+	// RegisterU2F starts the registration of a security key, which is a WebAuthn credential that
+	// serves as second factor only.
+	RegisterU2F(context.Context, *v2.RegisterU2FRequest) (*v2.RegisterU2FResponse, error)
+	// VerifyU2FRegistration completes the registration of a security key.
+	VerifyU2FRegistration(context.Context, *v2.VerifyU2FRegistrationRequest) (*v2.VerifyU2FRegistrationResponse, error)
+	// RemoveU2F removes a security key.
+	RemoveU2F(context.Context, *v2.RemoveU2FRequest) (*v2.RemoveU2FResponse, error)
+	// RegisterTOTP issues the secret for an authenticator app (RFC 6238).
+	RegisterTOTP(context.Context, *v2.RegisterTOTPRequest) (*v2.RegisterTOTPResponse, error)
+	// VerifyTOTPRegistration completes the registration of an authenticator app with its first
+	// code.
+	VerifyTOTPRegistration(context.Context, *v2.VerifyTOTPRegistrationRequest) (*v2.VerifyTOTPRegistrationResponse, error)
+	// RemoveTOTP removes the authenticator app.
+	RemoveTOTP(context.Context, *v2.RemoveTOTPRequest) (*v2.RemoveTOTPResponse, error)
+	// AddOTPSMS lets a user prove themselves with codes by SMS. The phone number has to be
+	// verified.
+	AddOTPSMS(context.Context, *v2.AddOTPSMSRequest) (*v2.AddOTPSMSResponse, error)
+	// RemoveOTPSMS ends codes by SMS.
+	RemoveOTPSMS(context.Context, *v2.RemoveOTPSMSRequest) (*v2.RemoveOTPSMSResponse, error)
+	// AddOTPEmail lets a user prove themselves with codes by e-mail. The e-mail address has to
+	// be verified.
+	AddOTPEmail(context.Context, *v2.AddOTPEmailRequest) (*v2.AddOTPEmailResponse, error)
+	// RemoveOTPEmail ends codes by e-mail.
+	RemoveOTPEmail(context.Context, *v2.RemoveOTPEmailRequest) (*v2.RemoveOTPEmailResponse, error)
+	// GenerateRecoveryCodes adds recovery codes to those that the user has not used yet.
+	GenerateRecoveryCodes(context.Context, *v2.GenerateRecoveryCodesRequest) (*v2.GenerateRecoveryCodesResponse, error)
+	// RemoveRecoveryCodes removes all recovery codes.
+	RemoveRecoveryCodes(context.Context, *v2.RemoveRecoveryCodesRequest) (*v2.RemoveRecoveryCodesResponse, error)
 	// ListAuthenticationMethodTypes lists the kinds of proof that a user can give. Those that
 	// are not yet confirmed are left out.
 	ListAuthenticationMethodTypes(context.Context, *v2.ListAuthenticationMethodTypesRequest) (*v2.ListAuthenticationMethodTypesResponse, error)
+	// ListAuthenticationFactors lists the second factors of a user, also those that are not yet
+	// confirmed when their state is asked for.
+	ListAuthenticationFactors(context.Context, *v2.ListAuthenticationFactorsRequest) (*v2.ListAuthenticationFactorsResponse, error)
 }
 
 // NewUserServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -408,10 +1010,166 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(userServiceMethods.ByName("DeleteUser")),
 		connect.WithHandlerOptions(opts...),
 	)
+	userServiceSetEmailHandler := connect.NewUnaryHandlerSimple(
+		UserServiceSetEmailProcedure,
+		svc.SetEmail,
+		connect.WithSchema(userServiceMethods.ByName("SetEmail")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceResendEmailCodeHandler := connect.NewUnaryHandlerSimple(
+		UserServiceResendEmailCodeProcedure,
+		svc.ResendEmailCode,
+		connect.WithSchema(userServiceMethods.ByName("ResendEmailCode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceSendEmailCodeHandler := connect.NewUnaryHandlerSimple(
+		UserServiceSendEmailCodeProcedure,
+		svc.SendEmailCode,
+		connect.WithSchema(userServiceMethods.ByName("SendEmailCode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceVerifyEmailHandler := connect.NewUnaryHandlerSimple(
+		UserServiceVerifyEmailProcedure,
+		svc.VerifyEmail,
+		connect.WithSchema(userServiceMethods.ByName("VerifyEmail")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceSetPhoneHandler := connect.NewUnaryHandlerSimple(
+		UserServiceSetPhoneProcedure,
+		svc.SetPhone,
+		connect.WithSchema(userServiceMethods.ByName("SetPhone")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceRemovePhoneHandler := connect.NewUnaryHandlerSimple(
+		UserServiceRemovePhoneProcedure,
+		svc.RemovePhone,
+		connect.WithSchema(userServiceMethods.ByName("RemovePhone")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceResendPhoneCodeHandler := connect.NewUnaryHandlerSimple(
+		UserServiceResendPhoneCodeProcedure,
+		svc.ResendPhoneCode,
+		connect.WithSchema(userServiceMethods.ByName("ResendPhoneCode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceVerifyPhoneHandler := connect.NewUnaryHandlerSimple(
+		UserServiceVerifyPhoneProcedure,
+		svc.VerifyPhone,
+		connect.WithSchema(userServiceMethods.ByName("VerifyPhone")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceRegisterPasskeyHandler := connect.NewUnaryHandlerSimple(
+		UserServiceRegisterPasskeyProcedure,
+		svc.RegisterPasskey,
+		connect.WithSchema(userServiceMethods.ByName("RegisterPasskey")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceVerifyPasskeyRegistrationHandler := connect.NewUnaryHandlerSimple(
+		UserServiceVerifyPasskeyRegistrationProcedure,
+		svc.VerifyPasskeyRegistration,
+		connect.WithSchema(userServiceMethods.ByName("VerifyPasskeyRegistration")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceCreatePasskeyRegistrationLinkHandler := connect.NewUnaryHandlerSimple(
+		UserServiceCreatePasskeyRegistrationLinkProcedure,
+		svc.CreatePasskeyRegistrationLink,
+		connect.WithSchema(userServiceMethods.ByName("CreatePasskeyRegistrationLink")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceListPasskeysHandler := connect.NewUnaryHandlerSimple(
+		UserServiceListPasskeysProcedure,
+		svc.ListPasskeys,
+		connect.WithSchema(userServiceMethods.ByName("ListPasskeys")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceRemovePasskeyHandler := connect.NewUnaryHandlerSimple(
+		UserServiceRemovePasskeyProcedure,
+		svc.RemovePasskey,
+		connect.WithSchema(userServiceMethods.ByName("RemovePasskey")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceRegisterU2FHandler := connect.NewUnaryHandlerSimple(
+		UserServiceRegisterU2FProcedure,
+		svc.RegisterU2F,
+		connect.WithSchema(userServiceMethods.ByName("RegisterU2F")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceVerifyU2FRegistrationHandler := connect.NewUnaryHandlerSimple(
+		UserServiceVerifyU2FRegistrationProcedure,
+		svc.VerifyU2FRegistration,
+		connect.WithSchema(userServiceMethods.ByName("VerifyU2FRegistration")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceRemoveU2FHandler := connect.NewUnaryHandlerSimple(
+		UserServiceRemoveU2FProcedure,
+		svc.RemoveU2F,
+		connect.WithSchema(userServiceMethods.ByName("RemoveU2F")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceRegisterTOTPHandler := connect.NewUnaryHandlerSimple(
+		UserServiceRegisterTOTPProcedure,
+		svc.RegisterTOTP,
+		connect.WithSchema(userServiceMethods.ByName("RegisterTOTP")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceVerifyTOTPRegistrationHandler := connect.NewUnaryHandlerSimple(
+		UserServiceVerifyTOTPRegistrationProcedure,
+		svc.VerifyTOTPRegistration,
+		connect.WithSchema(userServiceMethods.ByName("VerifyTOTPRegistration")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceRemoveTOTPHandler := connect.NewUnaryHandlerSimple(
+		UserServiceRemoveTOTPProcedure,
+		svc.RemoveTOTP,
+		connect.WithSchema(userServiceMethods.ByName("RemoveTOTP")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceAddOTPSMSHandler := connect.NewUnaryHandlerSimple(
+		UserServiceAddOTPSMSProcedure,
+		svc.AddOTPSMS,
+		connect.WithSchema(userServiceMethods.ByName("AddOTPSMS")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceRemoveOTPSMSHandler := connect.NewUnaryHandlerSimple(
+		UserServiceRemoveOTPSMSProcedure,
+		svc.RemoveOTPSMS,
+		connect.WithSchema(userServiceMethods.ByName("RemoveOTPSMS")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceAddOTPEmailHandler := connect.NewUnaryHandlerSimple(
+		UserServiceAddOTPEmailProcedure,
+		svc.AddOTPEmail,
+		connect.WithSchema(userServiceMethods.ByName("AddOTPEmail")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceRemoveOTPEmailHandler := connect.NewUnaryHandlerSimple(
+		UserServiceRemoveOTPEmailProcedure,
+		svc.RemoveOTPEmail,
+		connect.WithSchema(userServiceMethods.ByName("RemoveOTPEmail")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceGenerateRecoveryCodesHandler := connect.NewUnaryHandlerSimple(
+		UserServiceGenerateRecoveryCodesProcedure,
+		svc.GenerateRecoveryCodes,
+		connect.WithSchema(userServiceMethods.ByName("GenerateRecoveryCodes")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceRemoveRecoveryCodesHandler := connect.NewUnaryHandlerSimple(
+		UserServiceRemoveRecoveryCodesProcedure,
+		svc.RemoveRecoveryCodes,
+		connect.WithSchema(userServiceMethods.ByName("RemoveRecoveryCodes")),
+		connect.WithHandlerOptions(opts...),
+	)
 	userServiceListAuthenticationMethodTypesHandler := connect.NewUnaryHandlerSimple(
 		UserServiceListAuthenticationMethodTypesProcedure,
 		svc.ListAuthenticationMethodTypes,
 		connect.WithSchema(userServiceMethods.ByName("ListAuthenticationMethodTypes")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceListAuthenticationFactorsHandler := connect.NewUnaryHandlerSimple(
+		UserServiceListAuthenticationFactorsProcedure,
+		svc.ListAuthenticationFactors,
+		connect.WithSchema(userServiceMethods.ByName("ListAuthenticationFactors")),
 		connect.WithHandlerOptions(opts...),
 	)
 	return "/zitadel.user.v2.UserService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -438,8 +1196,60 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 			userServiceReactivateUserHandler.ServeHTTP(w, r)
 		case UserServiceDeleteUserProcedure:
 			userServiceDeleteUserHandler.ServeHTTP(w, r)
+		case UserServiceSetEmailProcedure:
+			userServiceSetEmailHandler.ServeHTTP(w, r)
+		case UserServiceResendEmailCodeProcedure:
+			userServiceResendEmailCodeHandler.ServeHTTP(w, r)
+		case UserServiceSendEmailCodeProcedure:
+			userServiceSendEmailCodeHandler.ServeHTTP(w, r)
+		case UserServiceVerifyEmailProcedure:
+			userServiceVerifyEmailHandler.ServeHTTP(w, r)
+		case UserServiceSetPhoneProcedure:
+			userServiceSetPhoneHandler.ServeHTTP(w, r)
+		case UserServiceRemovePhoneProcedure:
+			userServiceRemovePhoneHandler.ServeHTTP(w, r)
+		case UserServiceResendPhoneCodeProcedure:
+			userServiceResendPhoneCodeHandler.ServeHTTP(w, r)
+		case UserServiceVerifyPhoneProcedure:
+			userServiceVerifyPhoneHandler.ServeHTTP(w, r)
+		case UserServiceRegisterPasskeyProcedure:
+			userServiceRegisterPasskeyHandler.ServeHTTP(w, r)
+		case UserServiceVerifyPasskeyRegistrationProcedure:
+			userServiceVerifyPasskeyRegistrationHandler.ServeHTTP(w, r)
+		case UserServiceCreatePasskeyRegistrationLinkProcedure:
+			userServiceCreatePasskeyRegistrationLinkHandler.ServeHTTP(w, r)
+		case UserServiceListPasskeysProcedure:
+			userServiceListPasskeysHandler.ServeHTTP(w, r)
+		case UserServiceRemovePasskeyProcedure:
+			userServiceRemovePasskeyHandler.ServeHTTP(w, r)
+		case UserServiceRegisterU2FProcedure:
+			userServiceRegisterU2FHandler.ServeHTTP(w, r)
+		case UserServiceVerifyU2FRegistrationProcedure:
+			userServiceVerifyU2FRegistrationHandler.ServeHTTP(w, r)
+		case UserServiceRemoveU2FProcedure:
+			userServiceRemoveU2FHandler.ServeHTTP(w, r)
+		case UserServiceRegisterTOTPProcedure:
+			userServiceRegisterTOTPHandler.ServeHTTP(w, r)
+		case UserServiceVerifyTOTPRegistrationProcedure:
+			userServiceVerifyTOTPRegistrationHandler.ServeHTTP(w, r)
+		case UserServiceRemoveTOTPProcedure:
+			userServiceRemoveTOTPHandler.ServeHTTP(w, r)
+		case UserServiceAddOTPSMSProcedure:
+			userServiceAddOTPSMSHandler.ServeHTTP(w, r)
+		case UserServiceRemoveOTPSMSProcedure:
+			userServiceRemoveOTPSMSHandler.ServeHTTP(w, r)
+		case UserServiceAddOTPEmailProcedure:
+			userServiceAddOTPEmailHandler.ServeHTTP(w, r)
+		case UserServiceRemoveOTPEmailProcedure:
+			userServiceRemoveOTPEmailHandler.ServeHTTP(w, r)
+		case UserServiceGenerateRecoveryCodesProcedure:
+			userServiceGenerateRecoveryCodesHandler.ServeHTTP(w, r)
+		case UserServiceRemoveRecoveryCodesProcedure:
+			userServiceRemoveRecoveryCodesHandler.ServeHTTP(w, r)
 		case UserServiceListAuthenticationMethodTypesProcedure:
 			userServiceListAuthenticationMethodTypesHandler.ServeHTTP(w, r)
+		case UserServiceListAuthenticationFactorsProcedure:
+			userServiceListAuthenticationFactorsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -493,6 +1303,110 @@ func (UnimplementedUserServiceHandler) DeleteUser(context.Context, *v2.DeleteUse
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.DeleteUser is not implemented"))
 }
 
+func (UnimplementedUserServiceHandler) SetEmail(context.Context, *v2.SetEmailRequest) (*v2.SetEmailResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.SetEmail is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) ResendEmailCode(context.Context, *v2.ResendEmailCodeRequest) (*v2.ResendEmailCodeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.ResendEmailCode is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) SendEmailCode(context.Context, *v2.SendEmailCodeRequest) (*v2.SendEmailCodeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.SendEmailCode is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) VerifyEmail(context.Context, *v2.VerifyEmailRequest) (*v2.VerifyEmailResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.VerifyEmail is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) SetPhone(context.Context, *v2.SetPhoneRequest) (*v2.SetPhoneResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.SetPhone is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) RemovePhone(context.Context, *v2.RemovePhoneRequest) (*v2.RemovePhoneResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RemovePhone is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) ResendPhoneCode(context.Context, *v2.ResendPhoneCodeRequest) (*v2.ResendPhoneCodeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.ResendPhoneCode is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) VerifyPhone(context.Context, *v2.VerifyPhoneRequest) (*v2.VerifyPhoneResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.VerifyPhone is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) RegisterPasskey(context.Context, *v2.RegisterPasskeyRequest) (*v2.RegisterPasskeyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RegisterPasskey is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) VerifyPasskeyRegistration(context.Context, *v2.VerifyPasskeyRegistrationRequest) (*v2.VerifyPasskeyRegistrationResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.VerifyPasskeyRegistration is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) CreatePasskeyRegistrationLink(context.Context, *v2.CreatePasskeyRegistrationLinkRequest) (*v2.CreatePasskeyRegistrationLinkResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.CreatePasskeyRegistrationLink is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) ListPasskeys(context.Context, *v2.ListPasskeysRequest) (*v2.ListPasskeysResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.ListPasskeys is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) RemovePasskey(context.Context, *v2.RemovePasskeyRequest) (*v2.RemovePasskeyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RemovePasskey is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) RegisterU2F(context.Context, *v2.RegisterU2FRequest) (*v2.RegisterU2FResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RegisterU2F is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) VerifyU2FRegistration(context.Context, *v2.VerifyU2FRegistrationRequest) (*v2.VerifyU2FRegistrationResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.VerifyU2FRegistration is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) RemoveU2F(context.Context, *v2.RemoveU2FRequest) (*v2.RemoveU2FResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RemoveU2F is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) RegisterTOTP(context.Context, *v2.RegisterTOTPRequest) (*v2.RegisterTOTPResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RegisterTOTP is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) VerifyTOTPRegistration(context.Context, *v2.VerifyTOTPRegistrationRequest) (*v2.VerifyTOTPRegistrationResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.VerifyTOTPRegistration is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) RemoveTOTP(context.Context, *v2.RemoveTOTPRequest) (*v2.RemoveTOTPResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RemoveTOTP is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) AddOTPSMS(context.Context, *v2.AddOTPSMSRequest) (*v2.AddOTPSMSResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.AddOTPSMS is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) RemoveOTPSMS(context.Context, *v2.RemoveOTPSMSRequest) (*v2.RemoveOTPSMSResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RemoveOTPSMS is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) AddOTPEmail(context.Context, *v2.AddOTPEmailRequest) (*v2.AddOTPEmailResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.AddOTPEmail is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) RemoveOTPEmail(context.Context, *v2.RemoveOTPEmailRequest) (*v2.RemoveOTPEmailResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RemoveOTPEmail is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) GenerateRecoveryCodes(context.Context, *v2.GenerateRecoveryCodesRequest) (*v2.GenerateRecoveryCodesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.GenerateRecoveryCodes is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) RemoveRecoveryCodes(context.Context, *v2.RemoveRecoveryCodesRequest) (*v2.RemoveRecoveryCodesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RemoveRecoveryCodes is not implemented"))
+}
+
 func (UnimplementedUserServiceHandler) ListAuthenticationMethodTypes(context.Context, *v2.ListAuthenticationMethodTypesRequest) (*v2.ListAuthenticationMethodTypesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.ListAuthenticationMethodTypes is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) ListAuthenticationFactors(context.Context, *v2.ListAuthenticationFactorsRequest) (*v2.ListAuthenticationFactorsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.ListAuthenticationFactors is not implemented"))
 }
