@@ -7,6 +7,7 @@ package access
 
 import (
 	"slices"
+	"time"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
 )
@@ -97,6 +98,9 @@ type Caller struct {
 	// UserID and SessionID are set when the caller presented a session token.
 	UserID    string
 	SessionID string
+	// AuthenticatedAt is when the caller's session last verified a factor; zero
+	// for API keys.
+	AuthenticatedAt time.Time
 	// AgentID is the fingerprint of the user agent that the caller's session
 	// belongs to; empty for API keys.
 	AgentID string

@@ -12,8 +12,10 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/notify"
 	"github.com/stepup-auth/stepup/pkg/password"
 	"github.com/stepup-auth/stepup/pkg/retry"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/server"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/store"
@@ -27,6 +29,8 @@ type Parts struct {
 	Config config.Config
 	Table  table.Table
 	Ring   *keyring.Ring
+	// Sender carries messages; nil means that none can leave.
+	Sender notify.Sender
 	Logger *slog.Logger
 	Now    func() time.Time
 	Random io.Reader
@@ -61,6 +65,10 @@ func New(p Parts) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("STEPUP_HASH_*: %w", err)
 	}
+	messages, err := newMessenger(p.Config, p.Sender)
+	if err != nil {
+		return nil, err
+	}
 	s := store.New(p.Table, p.Random)
 	a := &App{
 		Keys: access.NewKeys(access.KeysConfig{
@@ -68,10 +76,14 @@ func New(p Parts) (*App, error) {
 		}),
 		Users: user.New(user.Config{
 			Store: s, Hasher: hasher, Passwords: p.Config.Passwords, Lockout: p.Config.Lockout,
-			Organizations: p.Config.Organizations, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
+			Organizations: p.Config.Organizations, Issuer: p.Config.Issuer,
+			Reauthentication: p.Config.Reauthentication, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
 		}),
 		Sessions: session.New(session.Config{
-			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, Tokens: session.NewTokens(p.Ring),
+			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, Ring: p.Ring, Messenger: messages,
+			Sending: map[sending.Channel]sending.Policy{
+				sending.SMS: p.Config.SMS.Limits, sending.Email: p.Config.Mail.Limits,
+			},
 			Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
 		}),
 	}

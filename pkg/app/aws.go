@@ -13,9 +13,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/notify"
+	notifyses "github.com/stepup-auth/stepup/pkg/notify/ses"
+	notifysns "github.com/stepup-auth/stepup/pkg/notify/sns"
 	"github.com/stepup-auth/stepup/pkg/store"
 	"github.com/stepup-auth/stepup/pkg/table/dynamo"
 )
@@ -25,6 +30,8 @@ type Ambient struct {
 	Logger *slog.Logger
 	Now    func() time.Time
 	Random io.Reader
+	// Sender carries messages where AWS does not; without one none leaves there.
+	Sender notify.Sender
 }
 
 // OnAWS puts the service together on DynamoDB. Keys are fetched before it returns,
@@ -41,7 +48,37 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 		o.BaseEndpoint = endpoint(c.DynamoDBEndpoint)
 	})
 	t := dynamo.New(client, c.Table, store.Schema(), dynamo.Options{CallTimeout: c.StoreTimeout})
-	return New(Parts{Config: c, Table: t, Ring: ring, Logger: m.Logger, Now: m.Now, Random: m.Random})
+	sender, err := awsSender(c, credentials)
+	if err != nil {
+		return nil, err
+	}
+	return New(Parts{
+		Config: c, Table: t, Ring: ring, Sender: sender, Logger: m.Logger, Now: m.Now, Random: m.Random,
+	})
+}
+
+// awsSender sends text messages through SNS and mail through SES. Without a sender
+// address there is no mail.
+func awsSender(c config.Config, credentials aws.Config) (notify.Sender, error) {
+	texts, err := notifysns.New(
+		sns.NewFromConfig(credentials, func(o *sns.Options) { o.BaseEndpoint = endpoint(c.SNSEndpoint) }),
+		notifysns.Options{SenderID: c.SMS.SenderID, MaxPrice: c.SMS.MaxPrice},
+	)
+	if err != nil {
+		return nil, fmt.Errorf("STEPUP_SMS_*: %w", err)
+	}
+	router := notify.Router{SMS: texts}
+	if c.Mail.From == "" {
+		return router, nil
+	}
+	router.Email, err = notifyses.New(
+		sesv2.NewFromConfig(credentials, func(o *sesv2.Options) { o.BaseEndpoint = endpoint(c.SESEndpoint) }),
+		notifyses.Options{From: c.Mail.From, ReplyTo: c.Mail.ReplyTo, ConfigurationSet: c.Mail.ConfigurationSet},
+	)
+	if err != nil {
+		return nil, fmt.Errorf("STEPUP_MAIL_*: %w", err)
+	}
+	return router, nil
 }
 
 // endpoint is nil, which means AWS's own, for an empty URL.

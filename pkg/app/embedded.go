@@ -44,7 +44,9 @@ func InFolder(folder string, c config.Config, m Ambient) (*Embedded, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := New(Parts{Config: c, Table: t, Ring: ring, Logger: m.Logger, Now: m.Now, Random: m.Random})
+	a, err := New(Parts{
+		Config: c, Table: t, Ring: ring, Sender: m.Sender, Logger: m.Logger, Now: m.Now, Random: m.Random,
+	})
 	if err != nil {
 		return nil, errors.Join(err, t.Close())
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/password"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -47,12 +48,44 @@ type Config struct {
 	Hashing password.Params
 	// HashConcurrency is how many hashes one process computes at a time.
 	HashConcurrency int
+	// Issuer is how authenticator apps name the service.
+	Issuer string
+	// Reauthentication is how old a user's last check may be when they change
+	// their own factors.
+	Reauthentication time.Duration
+	// Site is the host name that messages name, and that browsers fill codes in for.
+	Site string
+	// LinkHosts are the hosts that links in mails may lead to; empty allows any.
+	LinkHosts []string
+	// SMS and Mail are the limits of what is sent, and how.
+	SMS  SMS
+	Mail Mail
 
 	// Region, and the endpoints that replace AWS's own on a laptop, keep the names
 	// that the AWS SDKs use.
 	Region           string
 	DynamoDBEndpoint string
 	SecretsEndpoint  string
+	SNSEndpoint      string
+	SESEndpoint      string
+}
+
+// SMS says how text messages leave.
+type SMS struct {
+	Limits sending.Policy
+	// SenderID is shown as the sender where a country allows it.
+	SenderID string
+	// MaxPrice is the most that one message may cost, in USD; 0 leaves it to the
+	// account.
+	MaxPrice float64
+}
+
+// Mail says how mails leave. Without From none does.
+type Mail struct {
+	Limits           sending.Policy
+	From             string
+	ReplyTo          string
+	ConfigurationSet string
 }
 
 // Lookup returns the value of a variable and whether it is set; os.LookupEnv is one.
@@ -84,9 +117,26 @@ var variables = []variable{
 	{"STEPUP_HASH_MEMORY_KIB", "19456", unsigned(func(c *Config) *uint32 { return &c.Hashing.MemoryKiB })},
 	{"STEPUP_HASH_TIME", "2", unsigned(func(c *Config) *uint32 { return &c.Hashing.Time })},
 	{"STEPUP_HASH_CONCURRENCY", "4", number(func(c *Config) *int { return &c.HashConcurrency })},
+	{"STEPUP_ISSUER", "stepup", func(c *Config, s string) error { c.Issuer = s; return filled(s) }},
+	{"STEPUP_REAUTHENTICATION", "15m", duration(func(c *Config) *time.Duration { return &c.Reauthentication })},
+	{"STEPUP_SITE", "", func(c *Config, s string) error { c.Site = s; return nil }},
+	{"STEPUP_LINK_HOSTS", "", func(c *Config, s string) error { c.LinkHosts = list(s); return nil }},
+	{"STEPUP_SEND_COOLDOWN", "60s", each(duration, func(p *sending.Policy) *time.Duration { return &p.Cooldown })},
+	{"STEPUP_SEND_PER_HOUR", "5", each(number, func(p *sending.Policy) *int { return &p.PerHour })},
+	{"STEPUP_SEND_PER_DAY", "10", each(number, func(p *sending.Policy) *int { return &p.PerDay })},
+	{"STEPUP_SMS_BUDGET", "1000", number(func(c *Config) *int { return &c.SMS.Limits.Budget })},
+	{"STEPUP_SMS_PREFIXES", "", func(c *Config, s string) error { c.SMS.Limits.Prefixes = list(s); return nil }},
+	{"STEPUP_SMS_SENDER_ID", "", func(c *Config, s string) error { c.SMS.SenderID = s; return nil }},
+	{"STEPUP_SMS_MAX_PRICE", "0", setMaxPrice},
+	{"STEPUP_MAIL_BUDGET", "10000", number(func(c *Config) *int { return &c.Mail.Limits.Budget })},
+	{"STEPUP_MAIL_FROM", "", func(c *Config, s string) error { c.Mail.From = s; return nil }},
+	{"STEPUP_MAIL_REPLY_TO", "", func(c *Config, s string) error { c.Mail.ReplyTo = s; return nil }},
+	{"STEPUP_MAIL_CONFIGURATION_SET", "", func(c *Config, s string) error { c.Mail.ConfigurationSet = s; return nil }},
 	{"AWS_REGION", "", func(c *Config, s string) error { c.Region = s; return nil }},
 	{"AWS_ENDPOINT_URL_DYNAMODB", "", func(c *Config, s string) error { c.DynamoDBEndpoint = s; return nil }},
 	{"AWS_ENDPOINT_URL_SECRETS_MANAGER", "", func(c *Config, s string) error { c.SecretsEndpoint = s; return nil }},
+	{"AWS_ENDPOINT_URL_SNS", "", func(c *Config, s string) error { c.SNSEndpoint = s; return nil }},
+	{"AWS_ENDPOINT_URL_SESV2", "", func(c *Config, s string) error { c.SESEndpoint = s; return nil }},
 }
 
 // Names returns every variable that Load reads.
@@ -123,8 +173,27 @@ func (c Config) validate() error {
 	if err := c.Lockout.Validate(); err != nil {
 		return fmt.Errorf("STEPUP_LOCKOUT_*: %w", err)
 	}
+	if err := errors.Join(c.SMS.Limits.Validate(), c.Mail.Limits.Validate()); err != nil {
+		return fmt.Errorf("STEPUP_SEND_*, STEPUP_SMS_BUDGET, STEPUP_MAIL_BUDGET: %w", err)
+	}
 	if c.StoreTimeout > c.Timeout {
 		return errors.New("STEPUP_STORE_TIMEOUT: is longer than STEPUP_TIMEOUT")
+	}
+	return nil
+}
+
+// each sets a limit of every channel.
+func each[V any](
+	parse func(func(*Config) *V) func(*Config, string) error, field func(*sending.Policy) *V,
+) func(*Config, string) error {
+	sms := parse(func(c *Config) *V { return field(&c.SMS.Limits) })
+	mail := parse(func(c *Config) *V { return field(&c.Mail.Limits) })
+	return func(c *Config, s string) error { return errors.Join(sms(c, s), mail(c, s)) }
+}
+
+func setMaxPrice(c *Config, s string) (err error) {
+	if c.SMS.MaxPrice, err = strconv.ParseFloat(s, 64); err != nil || !(c.SMS.MaxPrice >= 0) {
+		return errPrice
 	}
 	return nil
 }
@@ -141,6 +210,7 @@ var (
 	errEmpty    = errors.New("is empty")
 	errDuration = errors.New("is not a duration above zero, such as 30s")
 	errNumber   = errors.New("is not a whole number")
+	errPrice    = errors.New("is not an amount in USD, such as 0.10")
 )
 
 func filled(s string) error {

@@ -7,8 +7,6 @@ import (
 	"net/http"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -49,13 +47,7 @@ func created(_ context.Context, w http.ResponseWriter, m proto.Message) error {
 // gatewayError renders what a method returned, or what the gateway itself says of a
 // message that it cannot read: that comes as a gRPC status.
 func gatewayError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
-	var f *fault.Fault
-	if s, ok := status.FromError(err); ok && !errors.As(err, &f) && s.Code() == codes.InvalidArgument {
-		f = fault.NewBare(fault.InvalidArgument, s.Message())
-	} else {
-		f = fault.From(err)
-	}
-	renderREST(ctx, w, f)
+	renderREST(ctx, w, faultOf(err))
 }
 
 var (

@@ -11,6 +11,8 @@ import (
 	"connectrpc.com/connect"
 	rpcdetails "google.golang.org/genproto/googleapis/rpc/errdetails"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -19,6 +21,27 @@ import (
 	"github.com/stepup-auth/stepup/pkg/fault"
 	zitadelv1 "github.com/stepup-auth/stepup/pkg/gen/zitadel"
 )
+
+// errNoCall is the answer to a call of the contract that this version does not carry
+// out.
+var errNoCall = fault.New(fault.Unimplemented, "STEPUP-call", "this call is not supported by this version")
+
+// faultOf reads an error of a method, or of generated code, which speaks in gRPC
+// statuses: of a message that cannot be read, or a call that nobody carries out.
+func faultOf(err error) *fault.Fault {
+	var f *fault.Fault
+	s, generated := status.FromError(err)
+	switch {
+	case errors.As(err, &f):
+		return f
+	case generated && s.Code() == codes.InvalidArgument:
+		return fault.NewBare(fault.InvalidArgument, s.Message())
+	case generated && s.Code() == codes.Unimplemented:
+		return errNoCall
+	default:
+		return fault.From(err)
+	}
+}
 
 // details returns what a fault carries beside code and message (wire contract,
 // section 4.1).
@@ -53,7 +76,7 @@ func faultInterceptor() connect.UnaryInterceptorFunc {
 			if err == nil || errors.As(err, &rendered) {
 				return response, err
 			}
-			return nil, connectError(ctx, fault.From(err))
+			return nil, connectError(ctx, faultOf(err))
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/fault"
 	objectv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	pb "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/session"
 )
 
@@ -37,7 +38,7 @@ func (s *sessionServer) CreateSession(ctx context.Context, r *pb.CreateSessionRe
 		Details:      s.details(result.Details),
 		SessionId:    result.SessionID,
 		SessionToken: result.Token,
-		Challenges:   challenges(r.GetChallenges()),
+		Challenges:   challenges(r.GetChallenges(), result.Codes),
 	}, nil
 }
 
@@ -59,7 +60,7 @@ func (s *sessionServer) SetSession(ctx context.Context, r *pb.SetSessionRequest)
 	return &pb.SetSessionResponse{
 		Details:      s.details(result.Details),
 		SessionToken: result.Token,
-		Challenges:   challenges(r.GetChallenges()),
+		Challenges:   challenges(r.GetChallenges(), result.Codes),
 	}, nil
 }
 
@@ -134,14 +135,44 @@ func stepOf(r stepRequest) (session.Step, error) {
 	if err := supported(r.GetChecks(), r.GetChallenges()); err != nil {
 		return session.Step{}, err
 	}
-	step := session.Step{Metadata: r.GetMetadata(), Lifetime: lifetimeOf(r)}
+	step := session.Step{
+		Metadata:   r.GetMetadata(),
+		Lifetime:   lifetimeOf(r),
+		Challenges: requestedOf(r.GetChallenges()),
+	}
 	if u := r.GetChecks().GetUser(); u != nil {
 		step.Checks.User = &session.CheckUser{ID: u.GetUserId(), LoginName: u.GetLoginName()}
 	}
 	if p := r.GetChecks().GetPassword(); p != nil {
 		step.Checks.Password = &session.CheckPassword{Plain: p.GetPassword()}
 	}
+	if c := r.GetChecks().GetTotp(); c != nil {
+		step.Checks.TOTP = &session.CheckCode{Code: c.GetCode()}
+	}
+	if c := r.GetChecks().GetOtpSms(); c != nil {
+		step.Checks.SMS = &session.CheckCode{Code: c.GetCode()}
+	}
+	if c := r.GetChecks().GetOtpEmail(); c != nil {
+		step.Checks.Email = &session.CheckCode{Code: c.GetCode()}
+	}
+	if c := r.GetChecks().GetRecoveryCode(); c != nil {
+		step.Checks.Recovery = &session.CheckCode{Code: c.GetCode()}
+	}
 	return step, nil
+}
+
+func requestedOf(c *pb.RequestChallenges) session.RequestChallenges {
+	var asked session.RequestChallenges
+	if sms := c.GetOtpSms(); sms != nil {
+		asked.SMS = &session.RequestCode{ReturnCode: sms.GetReturnCode()}
+	}
+	if mail := c.GetOtpEmail(); mail != nil {
+		asked.Email = &session.RequestCode{
+			ReturnCode:  mail.GetReturnCode() != nil,
+			URLTemplate: mail.GetSendCode().GetUrlTemplate(),
+		}
+	}
+	return asked
 }
 
 // supported refuses factors that this version cannot verify, rather than ignoring
@@ -150,13 +181,7 @@ func supported(c *pb.Checks, open *pb.RequestChallenges) error {
 	for name, asked := range map[string]bool{
 		"checks.web_auth_n":     c.GetWebAuthN() != nil,
 		"checks.idp_intent":     c.GetIdpIntent() != nil,
-		"checks.totp":           c.GetTotp() != nil,
-		"checks.otp_sms":        c.GetOtpSms() != nil,
-		"checks.otp_email":      c.GetOtpEmail() != nil,
-		"checks.recovery_code":  c.GetRecoveryCode() != nil,
 		"challenges.web_auth_n": open.GetWebAuthN() != nil,
-		"challenges.otp_sms":    open.GetOtpSms() != nil,
-		"challenges.otp_email":  open.GetOtpEmail() != nil,
 	} {
 		if asked {
 			return fault.New(fault.Unimplemented, "STEPUP-factor", name+" is not supported by this version")
@@ -165,12 +190,13 @@ func supported(c *pb.Checks, open *pb.RequestChallenges) error {
 	return nil
 }
 
-// challenges is present exactly when the request had the field.
-func challenges(asked *pb.RequestChallenges) *pb.Challenges {
+// challenges is present exactly when the request had the field. It holds the codes
+// that were asked to be returned; those that were sent leave it empty.
+func challenges(asked *pb.RequestChallenges, codes map[sending.Channel]string) *pb.Challenges {
 	if asked == nil {
 		return nil
 	}
-	return &pb.Challenges{}
+	return &pb.Challenges{OtpSms: optional(codes[sending.SMS]), OtpEmail: optional(codes[sending.Email])}
 }
 
 // agentOf drops an address that does not parse, as the original does.
@@ -215,6 +241,18 @@ func factorsMessage(v session.View) *pb.Factors {
 	}}
 	if at := v.Factors.Password; !at.IsZero() {
 		f.Password = &pb.PasswordFactor{VerifiedAt: timestamp(at)}
+	}
+	if at := v.Factors.TOTP; !at.IsZero() {
+		f.Totp = &pb.TOTPFactor{VerifiedAt: timestamp(at)}
+	}
+	if at := v.Factors.SMS; !at.IsZero() {
+		f.OtpSms = &pb.OTPFactor{VerifiedAt: timestamp(at)}
+	}
+	if at := v.Factors.Email; !at.IsZero() {
+		f.OtpEmail = &pb.OTPFactor{VerifiedAt: timestamp(at)}
+	}
+	if at := v.Factors.Recovery; !at.IsZero() {
+		f.RecoveryCode = &pb.RecoveryCodeFactor{VerifiedAt: timestamp(at)}
 	}
 	return f
 }

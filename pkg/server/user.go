@@ -15,6 +15,9 @@ import (
 // userServer translates the part of zitadel.user.v2.UserService that prepares users
 // for sessions.
 type userServer struct {
+	// Calls of the contract that this version does not carry out.
+	pb.UnimplementedUserServiceServer
+
 	door    *door
 	service *user.Service
 	now     func() time.Time
@@ -158,10 +161,6 @@ func (s *userServer) ListAuthenticationMethodTypes(ctx context.Context, r *pb.Li
 	}
 	response.Details = s.listDetails(len(response.AuthMethodTypes))
 	return response, nil
-}
-
-var methodTypes = map[user.Authenticator]pb.AuthenticationMethodType{
-	user.AuthPassword: pb.AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_PASSWORD,
 }
 
 // LockUser implements the RPC of that name.

@@ -10,7 +10,7 @@ import (
 // session must be alive, its token current, and its factors enough: at least one
 // beyond naming the user, and two where the user has set up a second factor.
 func (s *Service) Authenticate(ctx context.Context, token string) (access.Caller, error) {
-	presented, genuine := s.c.Tokens.Parse(token)
+	presented, genuine := s.tokens.Parse(token)
 	if !genuine {
 		return access.Caller{}, errBearerInvalid
 	}
@@ -40,5 +40,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (access.Caller
 		UserID:       loaded.User.ID,
 		SessionID:    stored.ID,
 		AgentID:      stored.Agent.Fingerprint,
+
+		AuthenticatedAt: factors.LastVerified(),
 	}, nil
 }

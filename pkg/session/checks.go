@@ -2,8 +2,10 @@ package session
 
 import (
 	"context"
+	"time"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/user"
 )
 
 // userCanStart looks at the user that the command names, if it names one.
@@ -53,10 +55,50 @@ func (d *decision) checkPassword(ctx context.Context, c Checks) (*fault.Fault, e
 	}
 	d.rely = true
 	denied, err := d.user.CheckPassword(ctx, d.proof, d.lockout, d.now)
-	if denied != nil || err != nil {
-		return denied, err
+	return d.passed(&d.session.Factors.Password, denied, err)
+}
+
+func (d *decision) checkTOTP(_ context.Context, c Checks) (*fault.Fault, error) {
+	switch {
+	case c.TOTP == nil:
+		return nil, nil
+	case !d.session.Bound():
+		return ErrTOTPNoUser, nil
+	case d.user == nil:
+		return user.ErrTOTPNotReady, nil
 	}
-	d.session.Factors.Password = d.now
-	d.changed = true
-	return nil, nil
+	d.rely = true
+	denied, err := d.user.CheckTOTP(d.ring, c.TOTP.Code, d.lockout, d.now)
+	return d.passed(&d.session.Factors.TOTP, denied, err)
+}
+
+func (d *decision) checkSMS(_ context.Context, c Checks) (*fault.Fault, error) {
+	return d.checkCode(smsCodes(), c.SMS)
+}
+
+func (d *decision) checkEmail(_ context.Context, c Checks) (*fault.Fault, error) {
+	return d.checkCode(emailCodes(), c.Email)
+}
+
+func (d *decision) checkRecovery(_ context.Context, c Checks) (*fault.Fault, error) {
+	switch {
+	case c.Recovery == nil:
+		return nil, nil
+	case !d.session.Bound():
+		return ErrRecoveryNoUser, nil
+	case d.user == nil:
+		return user.ErrRecoveryNotReady, nil
+	}
+	d.rely = true
+	denied := d.user.CheckRecoveryCode(d.ring, c.Recovery.Code, d.lockout, d.now)
+	return d.passed(&d.session.Factors.Recovery, denied, nil)
+}
+
+// passed marks the factor as verified now, unless the check did not pass.
+func (d *decision) passed(factor *time.Time, denied *fault.Fault, err error) (*fault.Fault, error) {
+	if denied == nil && err == nil {
+		*factor = d.now
+		d.changed = true
+	}
+	return denied, err
 }

@@ -1,6 +1,10 @@
 package session
 
-import "time"
+import (
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/sending"
+)
 
 // Create starts a session.
 type Create struct {
@@ -21,6 +25,9 @@ type Step struct {
 	Metadata map[string][]byte
 	// Lifetime, when set, lets the session expire that long from now.
 	Lifetime *time.Duration
+	// Challenges are opened after the checks, so that a check never answers a
+	// challenge of its own step.
+	Challenges RequestChallenges
 }
 
 // Checks are the factors to verify; nil ones are not asked for. They run in the
@@ -28,6 +35,28 @@ type Step struct {
 type Checks struct {
 	User     *CheckUser
 	Password *CheckPassword
+	TOTP     *CheckCode
+	SMS      *CheckCode
+	Email    *CheckCode
+	Recovery *CheckCode
+}
+
+// CheckCode verifies a code of any kind.
+type CheckCode struct{ Code string }
+
+// RequestChallenges are the challenges to open; nil ones are not asked for.
+type RequestChallenges struct {
+	SMS, Email *RequestCode
+}
+
+func (r RequestChallenges) any() bool { return r.SMS != nil || r.Email != nil }
+
+// RequestCode asks for a one-time code.
+type RequestCode struct {
+	// ReturnCode puts the code into the answer, and no message leaves.
+	ReturnCode bool
+	// URLTemplate is the link that a mail leads to; empty has none.
+	URLTemplate string
 }
 
 // CheckUser binds a user, named by exactly one of the fields.
@@ -39,10 +68,8 @@ type CheckUser struct {
 // CheckPassword verifies the bound user's password.
 type CheckPassword struct{ Plain string }
 
-func (c Checks) any() bool { return c.User != nil || c.Password != nil }
-
-// needsUser reports whether a check looks at more of the user than the guard.
-func (c Checks) needsUser() bool { return c.any() }
+// any reports whether anything is checked.
+func (c Checks) any() bool { return c != Checks{} }
 
 // Details are the stored facts about the last change.
 type Details struct {
@@ -61,6 +88,8 @@ type Result struct {
 	// old one is still good.
 	Token   string
 	Details Details
+	// Codes holds the codes that were asked to be returned, by channel.
+	Codes map[sending.Channel]string
 }
 
 // Limits on what a caller can store in a session, so that it fits its item.

@@ -9,6 +9,8 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/id"
+	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -20,6 +22,8 @@ import (
 type decision struct {
 	now     time.Time
 	random  io.Reader
+	config  *Config
+	ring    *keyring.Ring
 	lockout user.Lockout
 	proof   *user.Proof // nil when no password is checked
 	loaded  Loaded
@@ -28,6 +32,11 @@ type decision struct {
 	user    *user.User // nil when the session has none and none was named
 	changed bool       // the session is to be written, with a new token
 	rely    bool       // the outcome holds only while the user is as loaded
+
+	afterDenial func(*Session) // what a denied step still does to the session
+	opened      map[sending.Channel]string
+	sends       []Send
+	messages    []Message
 }
 
 // create decides the first step of a new session.
@@ -68,11 +77,17 @@ func (d *decision) set(ctx context.Context, caller access.Caller, c Set) (*fault
 // token.
 func (d *decision) step(ctx context.Context, s Step) (*fault.Fault, error) {
 	for _, check := range []func(context.Context, Checks) (*fault.Fault, error){
-		d.checkUser, d.checkPassword,
+		d.checkUser, d.checkPassword, d.checkTOTP, d.checkSMS, d.checkEmail, d.checkRecovery,
 	} {
 		if denied, err := check(ctx, s.Checks); denied != nil || err != nil {
 			return denied, err
 		}
+	}
+	if denied, err := d.openCode(smsCodes(), s.Challenges.SMS); denied != nil || err != nil {
+		return denied, err
+	}
+	if denied, err := d.openCode(emailCodes(), s.Challenges.Email); denied != nil || err != nil {
+		return denied, err
 	}
 	if denied := d.mergeMetadata(s.Metadata); denied != nil {
 		return denied, nil
@@ -112,6 +127,7 @@ func (d *decision) advance() (err error) {
 		return nil
 	}
 	d.session.Sequence++
+	d.session.Revision++
 	d.session.Changed = d.now
 	d.session.TokenID, err = newTokenID(d.random)
 	return err
@@ -121,9 +137,13 @@ func (d *decision) advance() (err error) {
 // only what the failed check did to the user is written.
 func (d *decision) change(denied *fault.Fault) Change {
 	c := Change{Old: d.loaded.Session, OldUser: d.loaded.User, NewUser: d.user}
-	if denied == nil && d.changed {
-		c.New = d.session
-		c.Rely = d.rely
+	switch {
+	case denied == nil && d.changed:
+		c.New, c.Rely, c.Sends = d.session, d.rely, d.sends
+	case denied != nil && d.afterDenial != nil && d.loaded.Session != nil:
+		c.New = d.loaded.Session.Clone()
+		c.New.Revision++
+		d.afterDenial(c.New)
 	}
 	return c
 }

@@ -15,7 +15,7 @@ func (s *Service) Delete(ctx context.Context, caller access.Caller, sessionID, t
 	var presented Token
 	if token != "" {
 		var genuine bool
-		if presented, genuine = s.c.Tokens.Parse(token); !genuine || presented.SessionID != sessionID {
+		if presented, genuine = s.tokens.Parse(token); !genuine || presented.SessionID != sessionID {
 			return Details{}, ErrDeleteToken
 		}
 	}

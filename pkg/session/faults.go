@@ -20,6 +20,23 @@ var (
 	ErrUserNotActive = fault.New(fault.FailedPrecondition, "SESSION-Gj4ko", "Errors.User.NotActive")
 )
 
+// Faults of codes and of the challenges for them.
+var (
+	ErrTOTPNoUser     = fault.New(fault.InvalidArgument, "COMMAND-8N9ds", "User ID missing")
+	ErrRecoveryNoUser = fault.New(fault.InvalidArgument, "COMMAND-4m9s2", "User ID missing")
+	ErrCodeNoUser     = fault.New(fault.InvalidArgument, "COMMAND-S453v", "User ID missing")
+	ErrCodeEmpty      = fault.New(fault.InvalidArgument, "COMMAND-SJl2g", "Code is empty")
+	ErrCodeNotReady   = fault.New(fault.FailedPrecondition, "COMMAND-d2r52", "Multifactor OTP (OneTimePassword) isn't ready")
+	ErrCodeNotFound   = fault.New(fault.FailedPrecondition, "COMMAND-S34gh", "Code not found")
+	ErrCodeExpired    = fault.New(fault.FailedPrecondition, "CODE-QvUQ4P", "Code is expired")
+	ErrCodeWrong      = fault.New(fault.InvalidArgument, "CODE-woT0xc", "Code is invalid")
+	ErrCodeLocked     = fault.New(fault.FailedPrecondition, "COMMAND-S6h4R", "User is locked")
+	ErrSMSNoUser      = fault.New(fault.FailedPrecondition, "COMMAND-JKL3g", "User ID missing")
+	ErrSMSNotReady    = fault.New(fault.FailedPrecondition, "COMMAND-BJ2g3", "Multifactor OTP (OneTimePassword) isn't ready")
+	ErrEmailNoUser    = fault.New(fault.FailedPrecondition, "COMMAND-JK3gp", "User ID missing")
+	ErrEmailNotReady  = fault.New(fault.FailedPrecondition, "COMMAND-JKLJ3", "Multifactor OTP (OneTimePassword) isn't ready")
+)
+
 // Faults of limits that the original does not have.
 var (
 	errMetadataCount = fault.New(fault.InvalidArgument, "STEPUP-metadata-count", "metadata: a session holds at most 64 keys")

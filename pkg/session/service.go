@@ -2,12 +2,15 @@ package session
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/keyring"
 	"github.com/stepup-auth/stepup/pkg/retry"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -16,17 +19,24 @@ type Config struct {
 	Store   Store
 	Hasher  user.Hasher
 	Lockout user.Lockout
-	Tokens  Tokens
-	Now     func() time.Time
-	Random  io.Reader
-	Retry   retry.Policy
+	// Sending are the limits by channel.
+	Sending   map[sending.Channel]sending.Policy
+	Messenger Messenger
+	// Ring makes tokens and codes.
+	Ring   *keyring.Ring
+	Now    func() time.Time
+	Random io.Reader
+	Retry  retry.Policy
 }
 
 // Service is the session service. It is safe for concurrent use.
-type Service struct{ c Config }
+type Service struct {
+	c      Config
+	tokens Tokens
+}
 
 // New returns a service.
-func New(c Config) *Service { return &Service{c} }
+func New(c Config) *Service { return &Service{c: c, tokens: NewTokens(c.Ring)} }
 
 // now is the time of a decision, at the precision that the store keeps.
 func (s *Service) now() time.Time { return s.c.Now().UTC().Truncate(time.Microsecond) }
@@ -65,7 +75,10 @@ func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*dec
 	if err := step.validate(); err != nil {
 		return Result{}, err
 	}
-	ref = ref.naming(step.Checks)
+	if err := s.acceptable(step.Challenges); err != nil {
+		return Result{}, err
+	}
+	ref = ref.naming(step)
 	proof := s.proof(step.Checks)
 	var result Result
 	err := s.c.Retry.OnConflict(ctx, func() error {
@@ -78,11 +91,15 @@ func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*dec
 		if err != nil {
 			return err
 		}
+		ref.Subjects = d.subjects()
 		if err := s.commit(ctx, d.change(denied)); err != nil {
 			return err
 		}
 		if denied != nil {
 			return denied
+		}
+		if err := s.deliver(ctx, d); err != nil {
+			return err
 		}
 		result, err = s.answer(d)
 		return err
@@ -91,14 +108,22 @@ func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*dec
 }
 
 // naming adds what the checks say about whom to load.
-func (r Ref) naming(c Checks) Ref {
-	if c.User != nil {
-		r.UserID, r.LoginName = c.User.ID, c.User.LoginName
+func (r Ref) naming(s Step) Ref {
+	if u := s.Checks.User; u != nil {
+		r.UserID, r.LoginName = u.ID, u.LoginName
 	}
-	if c.needsUser() {
+	if s.Checks.any() || s.Challenges.any() {
 		r.Depth = WholeUser
 	}
 	return r
+}
+
+// acceptable refuses a link template that could not be sent later.
+func (s *Service) acceptable(r RequestChallenges) error {
+	if r.Email == nil || r.Email.URLTemplate == "" {
+		return nil
+	}
+	return s.c.Messenger.Accepts(r.Email.URLTemplate)
 }
 
 func (s *Service) proof(c Checks) *user.Proof {
@@ -113,7 +138,9 @@ func (s *Service) load(ctx context.Context, ref Ref) (*decision, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &decision{now: s.now(), random: s.c.Random, lockout: s.c.Lockout, loaded: loaded}
+	d := &decision{
+		now: s.now(), random: s.c.Random, config: &s.c, ring: s.c.Ring, lockout: s.c.Lockout, loaded: loaded,
+	}
 	if loaded.User != nil {
 		d.user = loaded.User.Clone()
 	}
@@ -124,15 +151,19 @@ func (s *Service) commit(ctx context.Context, c Change) error {
 	if c.empty() {
 		return nil
 	}
-	return s.c.Store.Commit(ctx, c)
+	err := s.c.Store.Commit(ctx, c)
+	if errors.Is(err, sending.ErrBudget) {
+		return sending.Budget(s.now()).Wrap(err)
+	}
+	return err
 }
 
 func (s *Service) answer(d *decision) (Result, error) {
-	r := Result{SessionID: d.session.ID, Details: d.session.details()}
+	r := Result{SessionID: d.session.ID, Details: d.session.details(), Codes: d.opened}
 	if !d.changed {
 		return r, nil
 	}
 	var err error
-	r.Token, err = s.c.Tokens.Format(Token{SessionID: d.session.ID, ID: d.session.TokenID})
+	r.Token, err = s.tokens.Format(Token{SessionID: d.session.ID, ID: d.session.TokenID})
 	return r, err
 }

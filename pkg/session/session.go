@@ -25,8 +25,10 @@ type Session struct {
 	// Creator is the caller who created the session.
 	Creator          string
 	Created, Changed time.Time
-	// Sequence counts the committed changes, the creation included.
-	Sequence uint64
+	// Sequence counts the committed changes that a caller can see, the creation
+	// included. Revision counts every write, wrong answers to a code included; it
+	// is what a write is conditioned on.
+	Sequence, Revision uint64
 	// TokenID is the random part of the one token that is current.
 	TokenID TokenID
 	// ExpiresAt is zero for a session that does not expire.
@@ -35,6 +37,7 @@ type Session struct {
 	// is a tombstone, so that a late change is told what happened.
 	TerminatedAt time.Time
 	Factors      Factors
+	Challenges   Challenges
 	Metadata     map[string][]byte
 	Agent        UserAgent
 }
@@ -42,8 +45,8 @@ type Session struct {
 // Factors are the checks that have passed. A zero time means not checked.
 type Factors struct {
 	User UserFactor
-	// Password is when the password was last verified.
-	Password time.Time
+	// The rest is when each factor was last verified.
+	Password, TOTP, SMS, Email, Recovery time.Time
 }
 
 // UserFactor binds the session to a user; it is zero before the user check.
@@ -123,10 +126,21 @@ func (f Factors) MultiFactor() bool { return f.count() > 1 }
 
 func (f Factors) count() int {
 	n := 0
-	if !f.Password.IsZero() {
-		n++
+	for _, at := range f.times() {
+		if !at.IsZero() {
+			n++
+		}
 	}
 	return n
+}
+
+func (f Factors) times() []time.Time {
+	return []time.Time{f.Password, f.TOTP, f.SMS, f.Email, f.Recovery}
+}
+
+// LastVerified returns when the latest factor was verified; zero when none was.
+func (f Factors) LastVerified() time.Time {
+	return slices.MaxFunc(f.times(), time.Time.Compare)
 }
 
 // tombstone returns what stays of a terminated session. The user stays, because
@@ -135,6 +149,8 @@ func (s *Session) tombstone(now time.Time) *Session {
 	t := s.Clone()
 	t.TerminatedAt, t.Changed = now, now
 	t.Sequence++
+	t.Revision++
 	t.Metadata, t.Agent = nil, UserAgent{Fingerprint: s.Agent.Fingerprint}
+	t.Challenges = Challenges{}
 	return t
 }

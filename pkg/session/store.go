@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -33,6 +34,9 @@ type Ref struct {
 	UserID, LoginName string
 	// Depth says how much of the user is needed.
 	Depth Depth
+	// Subjects are those whose usage is needed. A first attempt names none and
+	// assumes that nothing was sent, which the commit verifies.
+	Subjects []Subject
 }
 
 // Depth is how much of a user is loaded.
@@ -55,6 +59,8 @@ type Loaded struct {
 	// User is the named user, or without a name the session's, at WholeUser; nil
 	// when there is none.
 	User *user.User
+	// Usage is what has been sent, as far as it was asked for.
+	Usage map[Subject]sending.Usage
 }
 
 // Change is all that one decision writes.
@@ -68,6 +74,10 @@ type Change struct {
 	// Rely makes the commit fail when the user, though not changed by this
 	// decision, has moved on.
 	Rely bool
+	// Sends are the messages to count. The commit fails with fault.Conflict when
+	// a usage is not the one that was assumed, and with sending.ErrBudget when
+	// the day's budget is spent.
+	Sends []Send
 }
 
 // SourceKind is where a list of sessions begins.

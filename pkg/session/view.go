@@ -23,7 +23,7 @@ func (s *Service) Get(ctx context.Context, caller access.Caller, sessionID, toke
 	var presented Token
 	if token != "" {
 		var genuine bool
-		if presented, genuine = s.c.Tokens.Parse(token); !genuine || presented.SessionID != sessionID {
+		if presented, genuine = s.tokens.Parse(token); !genuine || presented.SessionID != sessionID {
 			return View{}, ErrReadToken
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"reflect"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/user"
@@ -31,13 +32,32 @@ func (s *Store) Commit(ctx context.Context, c session.Change) error {
 	case c.Rely:
 		ops = append(ops, table.Check(guardKey(c.OldUser.ID), atVersion(c.OldUser.Guard.Version)))
 	}
+	for _, sent := range c.Sends {
+		ops = append(ops, sendOps(sent)...)
+	}
 	if err := s.write(ctx, ops, marker); err != nil {
-		return conflictOr(err)
+		return lost(err, ops, c.Sends)
 	}
 	if c.New != nil {
 		s.remember(c.New)
 	}
 	return nil
+}
+
+// lost names what a refused write lost: the day's budget, for good, or a race.
+func lost(err error, ops []table.Op, sends []session.Send) error {
+	var conflict *table.Conflict
+	if !errors.As(err, &conflict) {
+		return err
+	}
+	for _, failure := range conflict.Failures {
+		for _, sent := range sends {
+			if ops[failure.Op].Key == budgetKey(sent.Channel, sent.Day) {
+				return sending.ErrBudget.Wrap(conflict)
+			}
+		}
+	}
+	return fault.Conflict.Wrap(conflict)
 }
 
 // SaveUser implements user.Store.
@@ -65,18 +85,10 @@ func (s *Store) SaveUser(ctx context.Context, old, changed *user.User) error {
 	return fault.Conflict.Wrap(lost)
 }
 
-func conflictOr(err error) error {
-	var lost *table.Conflict
-	if errors.As(err, &lost) {
-		return fault.Conflict.Wrap(lost)
-	}
-	return err
-}
-
 func sessionOp(old, changed *session.Session) table.Op {
 	cond := table.NotExists()
 	if old != nil {
-		cond = atVersion(old.Sequence)
+		cond = table.Eq(table.At(attrRevision), int64(old.Revision))
 	}
 	return table.Put(sessionKey(changed.ID), sessionItem(changed), cond)
 }

@@ -54,7 +54,7 @@ func (s *Store) User(ctx context.Context, id string) (*user.User, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decodeUser(id, items[skMain], items[skGuard])
+	return decodeUser(id, userItems{items[skMain], items[skGuard], items[skRecovery]})
 }
 
 func (s *Store) guard(ctx context.Context, id string) (*user.Guard, error) {
@@ -87,7 +87,8 @@ func (s *Store) idByLoginName(ctx context.Context, loginName string) (string, er
 	return id, nil
 }
 
-// Users implements user.Store and session.Store.
+// Users implements user.Store and session.Store. It reads names and guards; what a
+// user has enrolled in items of their own is left out.
 func (s *Store) Users(ctx context.Context, ids []string) ([]*user.User, error) {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
@@ -102,7 +103,7 @@ func (s *Store) Users(ctx context.Context, ids []string) ([]*user.User, error) {
 	}
 	var found []*user.User
 	for i, id := range ids {
-		u, err := decodeUser(id, items[2*i], items[2*i+1])
+		u, err := decodeUser(id, userItems{main: items[2*i], guard: items[2*i+1]})
 		if err != nil {
 			return nil, err
 		}

@@ -7,20 +7,26 @@
 //	session            SES#<id>        A           everything of a session, also open challenges
 //	user               USR#<id>        A           profile, addresses, password hash
 //	user's guard       USR#<id>        GUARD       version, state, epoch, failed attempts
+//	recovery codes     USR#<id>        RC          MACs of the unused ones
 //	login name         LOGIN#<name>    A           makes the name unique, leads to the user
 //	email address      EMAIL#<addr>    <user id>   leads to the users with the address
 //	API key            KEYS            <id>        few, so one partition lists them
+//	messages sent      SENT#<channel>#<hash>  A    to one address, by its hash
+//	budget of a day    BUDGET#<channel>       <day>  messages of the whole deployment
 //
 // A user is read with one query of the partition. The guard's version counts every
 // change of any of the user's items and is the condition of every write to them.
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash/fnv"
 	"strings"
 	"time"
 
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/user"
@@ -52,6 +58,8 @@ func Schema() table.Schema {
 const (
 	skMain  = "A"
 	skGuard = "GUARD"
+
+	skRecovery = "RC"
 )
 
 const sessionPrefix = "SES#"
@@ -78,6 +86,19 @@ func emailPartition(address string) string { return "EMAIL#" + strings.ToLower(a
 
 func emailKey(address, userID string) table.Key {
 	return table.Key{PK: emailPartition(address), SK: userID}
+}
+
+func recoveryKey(id string) table.Key { return table.Key{PK: userPartition(id), SK: skRecovery} }
+
+// usageKey hashes the address, so that keys, which appear in logs and cursors, name
+// nobody.
+func usageKey(s session.Subject) table.Key {
+	sum := sha256.Sum256([]byte(strings.ToLower(s.Address)))
+	return table.Key{PK: "SENT#" + string(s.Channel) + "#" + hex.EncodeToString(sum[:16]), SK: skMain}
+}
+
+func budgetKey(channel sending.Channel, day time.Time) table.Key {
+	return table.Key{PK: "BUDGET#" + string(channel), SK: day.Format(time.DateOnly)}
 }
 
 const keysPartition = "KEYS"

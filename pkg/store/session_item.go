@@ -13,7 +13,8 @@ import (
 // Attributes of a session. Names are short because every byte of every session is
 // paid for on every write.
 const (
-	attrVersion    = "v"   // sequence
+	attrVersion    = "v" // sequence
+	attrRevision   = "r"
 	attrToken      = "tok" // id of the current token
 	attrCreated    = "cr"
 	attrChanged    = "ch"
@@ -21,7 +22,13 @@ const (
 	attrExpires    = "exp"
 	attrTerminated = "end"
 	attrUserFactor = "usr"
-	attrPassword   = "pw" // when the password was verified
+	attrPassword   = "pw" // this and the next are when a factor was verified
+	attrTOTP       = "totp"
+	attrSMS        = "sms"
+	attrMail       = "mail"
+	attrRecovery   = "rec"
+	attrSMSCode    = "csms" // open challenges
+	attrMailCode   = "cmail"
 	attrMetadata   = "md"
 	attrAgent      = "ua"
 
@@ -33,6 +40,8 @@ const (
 	attrIP          = "ip"
 	attrDescription = "d"
 	attrHeader      = "h"
+	attrKeyID       = "k"
+	attrTries       = "n"
 )
 
 // How long an item outlives its meaning, so that a late caller is told what
@@ -45,6 +54,7 @@ const (
 func sessionItem(s *session.Session) table.Item {
 	r := newRecord()
 	put(r, attrVersion, int64(s.Sequence))
+	put(r, attrRevision, int64(s.Revision))
 	r.putBytes(attrToken, s.TokenID[:])
 	r.putTime(attrCreated, s.Created)
 	r.putTime(attrChanged, s.Changed)
@@ -52,6 +62,8 @@ func sessionItem(s *session.Session) table.Item {
 	r.putTime(attrExpires, s.ExpiresAt)
 	r.putTime(attrTerminated, s.TerminatedAt)
 	putFactors(r, s.Factors)
+	r.putMap(attrSMSCode, codeMap(s.Challenges.SMS))
+	r.putMap(attrMailCode, codeMap(s.Challenges.Email))
 	r.putMap(attrMetadata, metadataMap(s.Metadata))
 	r.putMap(attrAgent, agentMap(s.Agent))
 	put(r, attrTTL, sessionTTL(s))
@@ -90,7 +102,44 @@ func putFactors(r *record, f session.Factors) {
 	put(u, attrEpoch, f.User.Epoch)
 	u.putTime(attrAt, f.User.VerifiedAt)
 	r.putMap(attrUserFactor, u.item)
-	r.putTime(attrPassword, f.Password)
+	for name, at := range factorTimes(&f) {
+		r.putTime(name, *at)
+	}
+}
+
+// factorTimes names the attribute of each factor that is a time.
+func factorTimes(f *session.Factors) map[string]*time.Time {
+	return map[string]*time.Time{
+		attrPassword: &f.Password,
+		attrTOTP:     &f.TOTP,
+		attrSMS:      &f.SMS,
+		attrMail:     &f.Email,
+		attrRecovery: &f.Recovery,
+	}
+}
+
+func codeMap(c session.CodeChallenge) map[string]any {
+	if c.KeyID == "" {
+		return nil
+	}
+	r := newRecord()
+	r.putBytes(attrID, c.ID[:])
+	put(r, attrKeyID, c.KeyID)
+	r.putTime(attrExpires, c.ExpiresAt)
+	put(r, attrTries, int64(c.Tries))
+	return r.item
+}
+
+func decodeCode(r *record, name string) session.CodeChallenge {
+	n := r.nested(name)
+	defer r.adopt(n)
+	c := session.CodeChallenge{
+		KeyID:     get[string](n, attrKeyID),
+		ExpiresAt: n.getTime(attrExpires),
+		Tries:     int(get[int64](n, attrTries)),
+	}
+	copy(c.ID[:], get[[]byte](n, attrID))
+	return c
 }
 
 func metadataMap(m map[string][]byte) map[string]any {
@@ -132,9 +181,11 @@ func decodeSession(id string, item table.Item) (*session.Session, error) {
 		Created:      r.getTime(attrCreated),
 		Changed:      r.getTime(attrChanged),
 		Sequence:     uint64(get[int64](r, attrVersion)),
+		Revision:     uint64(get[int64](r, attrRevision)),
 		ExpiresAt:    r.getTime(attrExpires),
 		TerminatedAt: r.getTime(attrTerminated),
 		Factors:      decodeFactors(r),
+		Challenges:   session.Challenges{SMS: decodeCode(r, attrSMSCode), Email: decodeCode(r, attrMailCode)},
 		Metadata:     decodeMetadata(r),
 		Agent:        decodeAgent(r),
 	}
@@ -150,15 +201,16 @@ func decodeSession(id string, item table.Item) (*session.Session, error) {
 func decodeFactors(r *record) session.Factors {
 	u := r.nested(attrUserFactor)
 	defer r.adopt(u)
-	return session.Factors{
-		User: session.UserFactor{
-			ID:           get[string](u, attrID),
-			Organization: get[string](u, attrOrg),
-			Epoch:        get[int64](u, attrEpoch),
-			VerifiedAt:   u.getTime(attrAt),
-		},
-		Password: r.getTime(attrPassword),
+	f := session.Factors{User: session.UserFactor{
+		ID:           get[string](u, attrID),
+		Organization: get[string](u, attrOrg),
+		Epoch:        get[int64](u, attrEpoch),
+		VerifiedAt:   u.getTime(attrAt),
+	}}
+	for name, at := range factorTimes(&f) {
+		*at = r.getTime(name)
 	}
+	return f
 }
 
 func decodeMetadata(r *record) map[string][]byte {

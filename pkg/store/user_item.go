@@ -1,8 +1,10 @@
 package store
 
 import (
+	"fmt"
 	"time"
 
+	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -22,9 +24,15 @@ const (
 	attrPhoneVerified  = "phv"
 	attrHash           = "pwh"
 	attrChangeRequired = "pwc"
+	attrSeed           = "seed" // of the authenticator app, sealed
+	attrConfirmed      = "seedok"
+	attrSMSCodes       = "osms"
+	attrEmailCodes     = "omail"
+	attrCodes          = "codes" // recovery codes, as MACs
 
 	attrState           = "st"
 	attrPasswordChanged = "pwat"
+	attrStep            = "step" // last accepted step of the authenticator app
 	attrAttempts        = "att"
 	attrFailures        = "n"
 	attrLockedUntil     = "til"
@@ -54,6 +62,9 @@ func userEntries(u *user.User) []entry {
 		{key: userKey(u.ID), item: userItem(u)},
 		{key: loginKey(u.LoginName()), item: table.Item{attrUserID: u.ID}, unique: true},
 	}
+	if len(u.RecoveryCodes) > 0 {
+		entries = append(entries, entry{key: recoveryKey(u.ID), item: table.Item{attrCodes: recoveryList(u.RecoveryCodes)}})
+	}
 	if u.Email.Address != "" {
 		entries = append(entries, entry{key: emailKey(u.Email.Address, u.ID), item: table.Item{attrUserID: u.ID}})
 	}
@@ -77,6 +88,10 @@ func userItem(u *user.User) table.Item {
 	put(r, attrPhoneVerified, u.Phone.Verified)
 	put(r, attrHash, u.Password.Hash)
 	put(r, attrChangeRequired, u.Password.ChangeRequired)
+	r.putBytes(attrSeed, u.TOTP.Sealed)
+	put(r, attrConfirmed, u.TOTP.Confirmed)
+	put(r, attrSMSCodes, u.SMSCodes)
+	put(r, attrEmailCodes, u.EmailCodes)
 	put(r, attrBorn, bornKey(u.Created))
 	put(r, indexTime, sharded(allUsers, shardOf(u.ID)))
 	return r.item
@@ -89,6 +104,7 @@ func guardItem(g *user.Guard, marker []byte) table.Item {
 	put(r, attrState, int64(g.State))
 	put(r, attrEpoch, g.Epoch)
 	r.putTime(attrPasswordChanged, g.PasswordChanged)
+	put(r, attrStep, int64(g.TOTPStep))
 	attempts := make(map[string]any, len(g.Attempts))
 	for kind, at := range g.Attempts {
 		a := newRecord()
@@ -117,6 +133,7 @@ func decodeGuard(id string, item table.Item) (*user.Guard, error) {
 		State:           user.State(get[int64](r, attrState)),
 		Epoch:           get[int64](r, attrEpoch),
 		PasswordChanged: r.getTime(attrPasswordChanged),
+		TOTPStep:        uint64(get[int64](r, attrStep)),
 	}
 	attempts := r.nested(attrAttempts)
 	for kind := range attempts.item {
@@ -137,14 +154,17 @@ func decodeGuard(id string, item table.Item) (*user.Guard, error) {
 	return g, nil
 }
 
+// userItems are the items that a user is read from.
+type userItems struct{ main, guard, recovery table.Item }
+
 // decodeUser puts a user together. It returns nil when there is none, or when all
 // that is left is the guard of a deleted one.
-func decodeUser(id string, main, guard table.Item) (*user.User, error) {
-	g, err := decodeGuard(id, guard)
-	if err != nil || g == nil || main == nil || g.State == user.StateDeleted {
+func decodeUser(id string, items userItems) (*user.User, error) {
+	g, err := decodeGuard(id, items.guard)
+	if err != nil || g == nil || items.main == nil || g.State == user.StateDeleted {
 		return nil, err
 	}
-	r := &record{item: main}
+	r, recovery := &record{item: items.main}, &record{item: items.recovery}
 	u := &user.User{
 		ID:           id,
 		Organization: get[string](r, attrOrg),
@@ -158,13 +178,42 @@ func decodeUser(id string, main, guard table.Item) (*user.User, error) {
 			Language:    get[string](r, attrLanguage),
 			Gender:      user.Gender(get[int64](r, attrGender)),
 		},
-		Email:    user.Contact{Address: get[string](r, attrEmail), Verified: get[bool](r, attrEmailVerified)},
-		Phone:    user.Contact{Address: get[string](r, attrPhone), Verified: get[bool](r, attrPhoneVerified)},
-		Password: user.Password{Hash: get[string](r, attrHash), ChangeRequired: get[bool](r, attrChangeRequired)},
-		Guard:    *g,
+		Email:         user.Contact{Address: get[string](r, attrEmail), Verified: get[bool](r, attrEmailVerified)},
+		Phone:         user.Contact{Address: get[string](r, attrPhone), Verified: get[bool](r, attrPhoneVerified)},
+		Password:      user.Password{Hash: get[string](r, attrHash), ChangeRequired: get[bool](r, attrChangeRequired)},
+		TOTP:          user.TOTP{Sealed: get[[]byte](r, attrSeed), Confirmed: get[bool](r, attrConfirmed)},
+		SMSCodes:      get[bool](r, attrSMSCodes),
+		EmailCodes:    get[bool](r, attrEmailCodes),
+		RecoveryCodes: decodeRecovery(recovery),
+		Guard:         *g,
 	}
+	r.adopt(recovery)
 	if r.err != nil {
 		return nil, corrupt(userKey(id), r.err)
 	}
 	return u, nil
+}
+
+func recoveryList(codes []otp.RecoveryMAC) []any {
+	list := make([]any, len(codes))
+	for i, c := range codes {
+		list[i] = map[string]any{attrKeyID: c.KeyID, attrSecret: c.Sum[:]}
+	}
+	return list
+}
+
+func decodeRecovery(r *record) []otp.RecoveryMAC {
+	var codes []otp.RecoveryMAC
+	for _, v := range get[[]any](r, attrCodes) {
+		m, ok := v.(map[string]any)
+		if !ok && r.err == nil {
+			r.err = fmt.Errorf("a recovery code is %T", v)
+		}
+		n := &record{item: m}
+		c := otp.RecoveryMAC{KeyID: get[string](n, attrKeyID)}
+		copy(c.Sum[:], get[[]byte](n, attrSecret))
+		r.adopt(n)
+		codes = append(codes, c)
+	}
+	return codes
 }

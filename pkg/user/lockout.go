@@ -12,6 +12,10 @@ type Authenticator string
 // The authenticators whose failures are counted.
 const (
 	AuthPassword Authenticator = "password"
+	AuthTOTP     Authenticator = "totp"
+	AuthSMS      Authenticator = "sms"
+	AuthEmail    Authenticator = "email"
+	AuthRecovery Authenticator = "recovery"
 )
 
 // Attempts is the state of one authenticator's guessing limit.

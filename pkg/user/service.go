@@ -8,6 +8,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/keyring"
 	"github.com/stepup-auth/stepup/pkg/password"
 	"github.com/stepup-auth/stepup/pkg/retry"
 )
@@ -48,9 +49,16 @@ type Config struct {
 	Lockout   Lockout
 	// Organizations are those that a user may belong to; the first is the default.
 	Organizations []string
-	Now           func() time.Time
-	Random        io.Reader
-	Retry         retry.Policy
+	// Issuer is how authenticator apps name the service.
+	Issuer string
+	// Reauthentication is how old a user's last check may be when they change
+	// their own factors.
+	Reauthentication time.Duration
+	// Ring seals seeds and makes MACs of recovery codes.
+	Ring   *keyring.Ring
+	Now    func() time.Time
+	Random io.Reader
+	Retry  retry.Policy
 }
 
 // Service is the user service. It is safe for concurrent use.

@@ -8,8 +8,11 @@ package user
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/stepup-auth/stepup/pkg/otp"
 )
 
 // User is one human with all authenticators.
@@ -24,7 +27,12 @@ type User struct {
 	Email    Contact
 	Phone    Contact
 	Password Password
-	Guard    Guard
+	TOTP     TOTP
+	// SMSCodes and EmailCodes are set when one-time codes by that way were added.
+	SMSCodes, EmailCodes bool
+	// RecoveryCodes are the unused ones.
+	RecoveryCodes []otp.RecoveryMAC
+	Guard         Guard
 }
 
 // Profile is what is shown of a user.
@@ -83,6 +91,8 @@ type Guard struct {
 	// PasswordChanged is when the password was last set; password factors from
 	// before then no longer count.
 	PasswordChanged time.Time
+	// TOTPStep is the last time step whose code was accepted.
+	TOTPStep uint64
 	// Attempts holds the failed checks by authenticator.
 	Attempts map[Authenticator]Attempts
 }
@@ -110,6 +120,7 @@ func (g *Guard) CanStart() bool {
 func (u *User) Clone() *User {
 	c := *u
 	c.Guard = *u.Guard.Clone()
+	c.RecoveryCodes = slices.Clone(u.RecoveryCodes)
 	return &c
 }
 
@@ -135,19 +146,28 @@ func (u *User) endSessions(now time.Time) {
 // Methods lists what the user can sign in with, ready authenticators only.
 func (u *User) Methods() []Authenticator {
 	var ready []Authenticator
-	if u.Password.Hash != "" {
-		ready = append(ready, AuthPassword)
+	for _, m := range []struct {
+		kind  Authenticator
+		ready bool
+	}{
+		{AuthPassword, u.Password.Hash != ""},
+		{AuthTOTP, u.TOTP.Confirmed},
+		{AuthSMS, u.SMSCodes},
+		{AuthEmail, u.EmailCodes},
+		{AuthRecovery, len(u.RecoveryCodes) > 0},
+	} {
+		if m.ready {
+			ready = append(ready, m.kind)
+		}
 	}
 	return ready
 }
 
 // HasSecondFactor reports whether the user has set up anything beside the password,
-// which a session must then have checked before it counts as signed in.
+// which a session must then have checked before it counts as signed in. Recovery
+// codes stand in for a factor and are none.
 func (u *User) HasSecondFactor() bool {
-	for _, m := range u.Methods() {
-		if m != AuthPassword {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(u.Methods(), func(m Authenticator) bool {
+		return m != AuthPassword && m != AuthRecovery
+	})
 }

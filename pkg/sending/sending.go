@@ -1,0 +1,141 @@
+// Package sending owns how often messages may leave: a cooldown and caps per
+// address, a budget per day for the whole deployment, and the places that messages
+// may go to. It decides on values and keeps nothing; a store commits what it
+// decided together with the change that the message is about.
+package sending
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/fault"
+)
+
+// Channel is how a message travels. Limits of one never touch another (row L6).
+type Channel string
+
+// The channels.
+const (
+	SMS   Channel = "sms"
+	Email Channel = "email"
+)
+
+// Policy bounds the messages of one channel. The zero value means the defaults.
+type Policy struct {
+	// Cooldown is the least time between two messages to one address; 0 means 60 s.
+	Cooldown time.Duration
+	// PerHour and PerDay cap the messages to one address; 0 means 5 and 10.
+	PerHour, PerDay int
+	// Budget caps the messages of a day (UTC) of the whole deployment; 0 means
+	// 10000.
+	Budget int
+	// Prefixes are the beginnings that an address must have one of, such as "+41";
+	// empty allows any.
+	Prefixes []string
+}
+
+const (
+	defaultCooldown = time.Minute
+	defaultPerHour  = 5
+	defaultPerDay   = 10
+	defaultBudget   = 10_000
+)
+
+// WithDefaults fills the zero fields.
+func (p Policy) WithDefaults() Policy {
+	p.Cooldown = orDefault(p.Cooldown, defaultCooldown)
+	p.PerHour = orDefault(p.PerHour, defaultPerHour)
+	p.PerDay = orDefault(p.PerDay, defaultPerDay)
+	p.Budget = orDefault(p.Budget, defaultBudget)
+	return p
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// Validate returns an error that names the field that makes no sense.
+func (p Policy) Validate() error {
+	switch p = p.WithDefaults(); {
+	case p.Cooldown < 0:
+		return fmt.Errorf("cooldown %v is negative", p.Cooldown)
+	case p.PerHour < 1, p.PerDay < 1, p.Budget < 1:
+		return errors.New("a cap is below 1")
+	}
+	return nil
+}
+
+// Faults of a message that may not leave.
+var (
+	ErrCooldown = fault.New(fault.ResourceExhausted, "STEPUP-send-cooldown", "A message was just sent; wait before asking for another")
+	ErrAddress  = fault.New(fault.ResourceExhausted, "STEPUP-send-address", "Too many messages were sent to this address")
+	ErrBudget   = fault.New(fault.ResourceExhausted, "STEPUP-send-budget", "Too many messages were sent today")
+	ErrPrefix   = fault.New(fault.FailedPrecondition, "STEPUP-send-prefix", "Messages to this region are not allowed")
+)
+
+// Reaches returns ErrPrefix for an address that messages may not go to.
+func (p Policy) Reaches(address string) error {
+	if len(p.Prefixes) == 0 || slices.ContainsFunc(p.Prefixes, func(prefix string) bool {
+		return strings.HasPrefix(address, prefix)
+	}) {
+		return nil
+	}
+	return ErrPrefix
+}
+
+// Usage is what has been sent to one address. The zero value is an address that
+// nothing was sent to. Revision counts the changes.
+type Usage struct {
+	Revision  uint64
+	NextAt    time.Time
+	Hour, Day Window
+}
+
+// Window counts within one hour or day, which are those of UTC.
+type Window struct {
+	Start time.Time
+	Count int
+}
+
+func (w Window) at(now time.Time, length time.Duration) Window {
+	if start := now.UTC().Truncate(length); !w.Start.Equal(start) {
+		return Window{Start: start}
+	}
+	return w
+}
+
+const day = 24 * time.Hour
+
+// Take counts one more message, or returns a fault with the time to wait.
+func (u Usage) Take(p Policy, now time.Time) (Usage, *fault.Fault) {
+	p = p.WithDefaults()
+	u.Hour, u.Day = u.Hour.at(now, time.Hour), u.Day.at(now, day)
+	switch {
+	case now.Before(u.NextAt):
+		return u, ErrCooldown.WithRetryAfter(u.NextAt.Sub(now))
+	case u.Day.Count >= p.PerDay:
+		return u, ErrAddress.WithRetryAfter(u.Day.Start.Add(day).Sub(now))
+	case u.Hour.Count >= p.PerHour:
+		return u, ErrAddress.WithRetryAfter(u.Hour.Start.Add(time.Hour).Sub(now))
+	}
+	u.Hour.Count++
+	u.Day.Count++
+	u.NextAt = now.Add(p.Cooldown)
+	u.Revision++
+	return u, nil
+}
+
+// Expires is when the usage says nothing any more.
+func (u Usage) Expires() time.Time { return u.Day.Start.Add(day + time.Hour) }
+
+// Budget returns the fault of a spent budget, with the time until the next one.
+func Budget(now time.Time) *fault.Fault {
+	return ErrBudget.WithRetryAfter(now.UTC().Truncate(day).Add(day).Sub(now))
+}

@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/session"
+	"github.com/stepup-auth/stepup/pkg/table"
+)
+
+// Attributes of what has been sent; the rest is shared with sessions.
+const (
+	attrNext      = "next"
+	attrHourStart = "hs"
+	attrHourCount = "hn"
+	attrDayStart  = "ds"
+	attrDayCount  = "dn"
+	attrCount     = "n"
+)
+
+// budgetLife is how long a day's count stays, for the record.
+const budgetLife = 7 * 24 * time.Hour
+
+// sendOps counts one message: at its address, under what the decision assumed, and
+// in the day's budget, which so many share that it is counted without reading.
+func sendOps(s session.Send) []table.Op {
+	cond := table.NotExists()
+	if s.Old.Revision > 0 {
+		cond = table.Eq(table.At(attrRevision), int64(s.Old.Revision))
+	}
+	key := usageKey(session.Subject{Channel: s.Channel, Address: s.Address})
+	ops := []table.Op{table.Put(key, usageItem(s.New), cond)}
+	if s.Budget == 0 {
+		return ops
+	}
+	room := table.Or(table.NotExists(), table.Lt(table.At(attrCount), int64(s.Budget)))
+	return append(ops, table.Update(budgetKey(s.Channel, s.Day), room,
+		table.Add(table.At(attrCount), 1), table.Set(table.At(attrTTL), s.Day.Add(budgetLife).Unix())))
+}
+
+func usageItem(u sending.Usage) table.Item {
+	r := newRecord()
+	put(r, attrRevision, int64(u.Revision))
+	r.putTime(attrNext, u.NextAt)
+	r.putTime(attrHourStart, u.Hour.Start)
+	put(r, attrHourCount, int64(u.Hour.Count))
+	r.putTime(attrDayStart, u.Day.Start)
+	put(r, attrDayCount, int64(u.Day.Count))
+	put(r, attrTTL, u.Expires().Unix())
+	return r.item
+}
+
+func (s *Store) usage(ctx context.Context, subjects []session.Subject) (map[session.Subject]sending.Usage, error) {
+	if len(subjects) == 0 {
+		return nil, nil
+	}
+	keys := make([]table.Key, len(subjects))
+	for i, subject := range subjects {
+		keys[i] = usageKey(subject)
+	}
+	items, err := s.table.BatchGet(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[session.Subject]sending.Usage, len(subjects))
+	for i, item := range items {
+		r := &record{item: item}
+		found[subjects[i]] = sending.Usage{
+			Revision: uint64(get[int64](r, attrRevision)),
+			NextAt:   r.getTime(attrNext),
+			Hour:     sending.Window{Start: r.getTime(attrHourStart), Count: int(get[int64](r, attrHourCount))},
+			Day:      sending.Window{Start: r.getTime(attrDayStart), Count: int(get[int64](r, attrDayCount))},
+		}
+		if r.err != nil {
+			return nil, corrupt(keys[i], r.err)
+		}
+	}
+	return found, nil
+}
