@@ -19,6 +19,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/notify/inbox"
 	"github.com/stepup-auth/stepup/pkg/store"
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/table/bolt"
@@ -74,6 +75,8 @@ type Service struct {
 	Table table.Table
 	Ring  *keyring.Ring
 	Logs  *Log
+	// Inbox holds the messages that the service sent.
+	Inbox *inbox.Inbox
 }
 
 // New puts a service together.
@@ -92,8 +95,9 @@ func New(t testing.TB, o Options) *Service {
 	ring, err := keyring.Parse(text)
 	must(t, err)
 	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: ring, Logs: &Log{}}
+	s.Inbox = inbox.New(inbox.DefaultCapacity, s.Clock.Now)
 	s.App, err = app.New(app.Parts{
-		Config: c, Table: o.Table, Ring: ring, Now: s.Clock.Now, Random: o.Random,
+		Config: c, Table: o.Table, Ring: ring, Sender: s.Inbox, Now: s.Clock.Now, Random: o.Random,
 		Logger: slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	must(t, err)
