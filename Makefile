@@ -102,6 +102,32 @@ fresh: $(BUF) $(PLUGINS) $(VALIDATE)
 clean: ## remove what was built, except the tools
 	rm -rf build $(CACHE)
 
+## Function
+
+ARCH ?= arm64
+EVENT ?= events/set-session.rest.json
+CFN_LINT ?= cfn-lint
+
+# The template's CodeUri, without the name of the function.
+BUILD ?= build
+
+# The same source gives the same bytes wherever it is built: no paths, no state of git.
+.PHONY: bootstrap
+bootstrap: ## build the function for Lambda; ARCH=amd64 for the other processor
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w" \
+		-o $(BUILD)/api/bootstrap ./functions/api
+	@printf '%s: %d bytes\n' $(BUILD)/api/bootstrap $$(wc -c < $(BUILD)/api/bootstrap)
+
+.PHONY: invoke
+invoke: $(EMULATORS) ## run the function here on one event: EVENT=events/get-session.rest.json
+	@$(GO) run ./functions/api/invoke $(EVENT)
+
+.PHONY: lint-template
+lint-template: ## check template.yaml with cfn-lint
+	@command -v $(CFN_LINT) > /dev/null \
+		|| { echo "$(CFN_LINT) is not installed: pipx install cfn-lint, or set CFN_LINT to its path" >&2; exit 1; }
+	AWS_DEFAULT_REGION=us-east-1 $(CFN_LINT) --regions us-east-1 --template template.yaml
+
 ## Tools
 
 $(BIN)/.%:

@@ -16,10 +16,11 @@ import (
 
 // commands is the command line.
 type commands struct {
-	Dev   dev   `cmd:"" help:"Run the service here, on a local folder, with a demo user and a key."`
-	Serve serve `cmd:"" help:"Run the service as the environment configures it."`
-	Demo  demo  `cmd:"" help:"Run the calls that dev prints against a temporary server and check each answer."`
-	Key   keys  `cmd:"" help:"Issue, list and revoke API keys."`
+	Dev     dev      `cmd:"" help:"Run the service here, on a local folder, with a demo user and a key."`
+	Serve   serve    `cmd:"" help:"Run the service as the environment configures it."`
+	Demo    demo     `cmd:"" help:"Run the calls that dev prints against a temporary server and check each answer."`
+	Key     keys     `cmd:"" help:"Issue, list and revoke API keys."`
+	Keyring keyrings `cmd:"" help:"Make master keys."`
 }
 
 // terminal is where a command talks to a person; logs go elsewhere.

@@ -1,0 +1,73 @@
+package infra_test
+
+import (
+	"os"
+	"regexp"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepup-auth/stepup/pkg/config"
+)
+
+// variableRow is a row of the table in docs/deployment.md: name, default, parameter.
+var variableRow = regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\|(?: `([^`]+)`)? \\|(?: `([A-Za-z]+)`)? \\| .+ \\|$")
+
+// documented returns the rows of the configuration table.
+func documented(t *testing.T) [][]string {
+	t.Helper()
+	text, err := os.ReadFile("../docs/deployment.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return variableRow.FindAllStringSubmatch(string(text), -1)
+}
+
+func TestEveryVariableIsDocumentedInOrder(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for _, row := range documented(t) {
+		names = append(names, row[1])
+	}
+	if diff := cmp.Diff(config.Names(), names); diff != "" {
+		t.Errorf("the service reads (-), docs/deployment.md lists (+):\n%s", diff)
+	}
+}
+
+func TestDocumentedDefaultsAreThoseOfTheService(t *testing.T) {
+	t.Parallel()
+	want, err := config.Load(func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	explicit := map[string]string{}
+	for _, row := range documented(t) {
+		explicit[row[1]] = row[2]
+	}
+	got, err := config.Load(func(name string) (string, bool) { v, set := explicit[name]; return v, set })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTemplateSetsWhatIsDocumented(t *testing.T) {
+	t.Parallel()
+	deployed := load(t)
+	for _, row := range documented(t) {
+		name, value, parameter := row[1], row[2], ""
+		variable := deployed.Resources.API.Properties.Environment.Variables[name]
+		set := variable.Value
+		if p, isParameter := deployed.Parameters[set]; isParameter && variable.Tag == "!Ref" {
+			set, parameter = p.Default, variable.Value
+		}
+		if row[3] != parameter {
+			t.Errorf("%s: the document names parameter %q, the template %q", name, row[3], parameter)
+		}
+		if isResource := variable.Tag == "!Ref" && parameter == ""; !isResource && set != value {
+			t.Errorf("%s: the document has the default %q, the template sets %q", name, value, set)
+		}
+	}
+}
