@@ -58,7 +58,7 @@ func (c Config) observe(h http.Handler) http.Handler {
 		answer := &statusWriter{ResponseWriter: w}
 		defer func() {
 			if thrown := recover(); thrown != nil {
-				x.fault = fault.From(fmt.Errorf("panic: %v\n%s", thrown, debug.Stack()))
+				x.fault = panicked(thrown)
 				if answer.status == 0 {
 					writeREST(answer, x.fault)
 				}
@@ -67,6 +67,13 @@ func (c Config) observe(h http.Handler) http.Handler {
 		}()
 		h.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
 	})
+}
+
+// panicked is the fault of a panic, called while it is recovered, so that the cause
+// has the stack. REST has it from observe; the RPC protocols recover further inside,
+// where it can still be told in their own form.
+func panicked(thrown any) *fault.Fault {
+	return fault.From(fmt.Errorf("panic: %v\n%s", thrown, debug.Stack()))
 }
 
 func (c Config) log(r *http.Request, x *exchange, attrs ...slog.Attr) {

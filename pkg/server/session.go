@@ -144,22 +144,25 @@ func stepOf(r stepRequest) (session.Step, error) {
 	return step, nil
 }
 
-// supported refuses factors that this version cannot verify, rather than ignoring
-// what a client asked for.
+// supported refuses the first factor that this version cannot verify, rather than
+// ignoring what a client asked for.
 func supported(c *pb.Checks, open *pb.RequestChallenges) error {
-	for name, asked := range map[string]bool{
-		"checks.web_auth_n":     c.GetWebAuthN() != nil,
-		"checks.idp_intent":     c.GetIdpIntent() != nil,
-		"checks.totp":           c.GetTotp() != nil,
-		"checks.otp_sms":        c.GetOtpSms() != nil,
-		"checks.otp_email":      c.GetOtpEmail() != nil,
-		"checks.recovery_code":  c.GetRecoveryCode() != nil,
-		"challenges.web_auth_n": open.GetWebAuthN() != nil,
-		"challenges.otp_sms":    open.GetOtpSms() != nil,
-		"challenges.otp_email":  open.GetOtpEmail() != nil,
+	for _, factor := range []struct {
+		name  string
+		asked bool
+	}{
+		{"checks.web_auth_n", c.GetWebAuthN() != nil},
+		{"checks.idp_intent", c.GetIdpIntent() != nil},
+		{"checks.totp", c.GetTotp() != nil},
+		{"checks.otp_sms", c.GetOtpSms() != nil},
+		{"checks.otp_email", c.GetOtpEmail() != nil},
+		{"checks.recovery_code", c.GetRecoveryCode() != nil},
+		{"challenges.web_auth_n", open.GetWebAuthN() != nil},
+		{"challenges.otp_sms", open.GetOtpSms() != nil},
+		{"challenges.otp_email", open.GetOtpEmail() != nil},
 	} {
-		if asked {
-			return fault.New(fault.Unimplemented, "STEPUP-factor", name+" is not supported by this version")
+		if factor.asked {
+			return fault.New(fault.Unimplemented, "STEPUP-factor", factor.name+" is not supported by this version")
 		}
 	}
 	return nil

@@ -26,6 +26,12 @@ func (s *userServer) AddHumanUser(ctx context.Context, r *pb.AddHumanUserRequest
 	if err != nil {
 		return nil, err
 	}
+	switch {
+	case len(r.GetMetadata()) > 0:
+		return nil, unsupported("metadata")
+	case r.GetOrganization().GetOrgDomain() != "":
+		return nil, unsupported("organization.org_domain")
+	}
 	n, err := newHuman(r)
 	if err != nil {
 		return nil, err
@@ -47,11 +53,13 @@ func (s *userServer) CreateUser(ctx context.Context, r *pb.CreateUserRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	if r.GetMachine() != nil {
+	switch {
+	case r.GetMachine() != nil:
 		return nil, errNoMachines
-	}
-	if len(r.GetMetadata()) > 0 {
+	case len(r.GetMetadata()) > 0:
 		return nil, unsupported("metadata")
+	case len(r.GetHuman().GetMetadata()) > 0: //nolint:staticcheck // deprecated, but not to be dropped in silence
+		return nil, unsupported("human.metadata")
 	}
 	n, err := newHuman(r.GetHuman())
 	if err != nil {
