@@ -212,7 +212,7 @@ func TestEveryRequestLeavesOneLine(t *testing.T) {
 func line(level, verb, path string, status int, more ...string) map[string]any {
 	l := map[string]any{
 		"level": level, "msg": "request", "request_id": "a", "method": verb, "path": path,
-		"status": float64(status), "took": float64(0), "caller": "",
+		"status": float64(status), "took_ms": float64(0), "caller": "",
 	}
 	for i := 0; i < len(more); i += 2 {
 		l[more[i]] = more[i+1]

@@ -160,12 +160,11 @@ func (s *userServer) ListAuthenticationMethodTypes(ctx context.Context, r *pb.Li
 	if err != nil {
 		return nil, err
 	}
-	response := &pb.ListAuthenticationMethodTypesResponse{}
+	var types []pb.AuthenticationMethodType
 	for _, m := range u.Methods() {
-		response.AuthMethodTypes = append(response.AuthMethodTypes, methodTypes[m])
+		types = append(types, methodTypes[m])
 	}
-	response.Details = s.listDetails(len(response.AuthMethodTypes))
-	return response, nil
+	return &pb.ListAuthenticationMethodTypesResponse{Details: s.listDetails(len(types)), AuthMethodTypes: types}, nil
 }
 
 var methodTypes = map[user.Authenticator]pb.AuthenticationMethodType{

@@ -51,11 +51,11 @@ func (d *decision) checkPassword(ctx context.Context, c Checks) (*fault.Fault, e
 	case d.user == nil:
 		return ErrPasswordGone, nil
 	}
-	d.rely = true
 	denied, err := d.user.CheckPassword(ctx, d.proof, d.lockout, d.now)
 	if denied != nil || err != nil {
 		return denied, err
 	}
+	d.rely = true
 	d.session.Factors.Password = d.now
 	d.changed = true
 	return nil, nil

@@ -54,20 +54,20 @@ func (s *Store) SaveUser(ctx context.Context, old, changed *user.User) error {
 	}
 	for _, failure := range lost.Failures {
 		switch ops[failure.Op].Key {
-		case loginKey(changed.LoginName()):
-			return user.ErrLoginNameTaken
-		case guardKey(changed.ID):
+		case guardKey(changed.ID): // comes first: the one who took the name may be this very user
 			if old == nil {
 				return user.ErrExists
 			}
+			return fault.Conflict.Wrap(lost)
+		case loginKey(changed.LoginName()):
+			return user.ErrLoginNameTaken
 		}
 	}
 	return fault.Conflict.Wrap(lost)
 }
 
 func conflictOr(err error) error {
-	var lost *table.Conflict
-	if errors.As(err, &lost) {
+	if lost, ok := errors.AsType[*table.Conflict](err); ok {
 		return fault.Conflict.Wrap(lost)
 	}
 	return err
