@@ -58,11 +58,11 @@ func (d *demo) tour(ctx context.Context, t *terminal, tour []call) error {
 	answers := strings.Split(string(output), marker+"\n")
 	for i, c := range tour {
 		answer := strings.TrimSpace(answers[i])
-		t.say("# %s\n%s\n%s\n", c.title, c.line, answer)
+		t.sayf("# %s\n%s\n%s\n", c.title, c.line, answer)
 		if !strings.Contains(answer, c.want) {
 			return fmt.Errorf("%q: the answer does not contain %s", c.title, c.want)
 		}
 	}
-	t.say("all %d calls answered as they should", len(tour))
+	t.sayf("all %d calls answered as they should", len(tour))
 	return nil
 }

@@ -36,7 +36,7 @@ func (k *keyCreate) Run(ctx context.Context, t *terminal) error {
 			return err
 		}
 		_, _ = fmt.Fprintf(t.errors, "key %s with role %s; keep it safe, it cannot be shown again:\n", key.ID, key.Role)
-		t.say("%s", text)
+		t.sayf("%s", text)
 		return nil
 	})
 }
@@ -87,7 +87,7 @@ func (k *keyRevoke) Run(ctx context.Context, t *terminal) error {
 		if err := s.Keys.Revoke(ctx, k.ID); err != nil {
 			return err
 		}
-		t.say("revoked; processes that run may accept it for up to %v more", s.config.KeyCache)
+		t.sayf("revoked; processes that run may accept it for up to %v more", s.config.KeyCache)
 		return nil
 	})
 }

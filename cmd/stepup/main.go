@@ -64,8 +64,8 @@ func (t *terminal) fail(err error) int {
 	return 1
 }
 
-// say writes one line for the person at the terminal.
-func (t *terminal) say(format string, args ...any) {
+// sayf writes one line for the person at the terminal.
+func (t *terminal) sayf(format string, args ...any) {
 	_, _ = fmt.Fprintf(t.out, format+"\n", args...)
 }
 

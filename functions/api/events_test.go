@@ -96,7 +96,7 @@ func write(t *testing.T, r request) []byte {
 	gateway := &lambdatest.Gateway{Invoke: func(_ context.Context, written []byte) ([]byte, error) {
 		return nil, errors.Join(errWritten, json.Unmarshal(written, &event))
 	}}
-	if _, err := gateway.RoundTrip(httpRequest(t, r)); !errors.Is(err, errWritten) { //nolint:bodyclose // there is none
+	if _, err := gateway.RoundTrip(httpRequest(t, r)); !errors.Is(err, errWritten) {
 		t.Fatal(err)
 	}
 	event.RequestContext.Time = "23/Nov/2026:12:00:00 +0000"

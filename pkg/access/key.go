@@ -154,9 +154,10 @@ func (k *Keys) Authenticate(ctx context.Context, text string) (Caller, error) {
 	return key.caller(), nil
 }
 
+// parse reads a key in its one spelling; the decoder alone would skip line breaks.
 func (k *Keys) parse(text string) (keyID string, secret []byte, genuine bool) {
 	stamped, err := base64.RawURLEncoding.Strict().DecodeString(strings.TrimPrefix(text, keyPrefix))
-	if err != nil || !IsKey(text) {
+	if err != nil || !IsKey(text) || strings.ContainsAny(text, "\r\n") {
 		return "", nil, false
 	}
 	payload, genuine := k.c.Ring.Unstamp(keyPurpose, stamped)

@@ -36,13 +36,15 @@ func InFolder(folder string, c config.Config, m Ambient) (*Embedded, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	ring, err := folderKeyring(filepath.Join(folder, keyringFile), m.Random)
-	if err != nil {
-		return nil, err
-	}
+	// The database locks the folder. Two processes that start at once on a new one
+	// would otherwise each make a keyring, and one would lose its own.
 	t, err := bolt.Open(filepath.Join(folder, databaseFile), store.Schema(), bolt.Options{})
 	if err != nil {
 		return nil, err
+	}
+	ring, err := folderKeyring(filepath.Join(folder, keyringFile), m.Random)
+	if err != nil {
+		return nil, errors.Join(err, t.Close())
 	}
 	a, err := New(Parts{
 		Config: c, Table: t, Ring: ring, Sender: m.Sender, Logger: m.Logger, Now: m.Now, Random: m.Random,
@@ -79,8 +81,8 @@ func (e *Embedded) Sweep(ctx context.Context) error {
 	}
 }
 
-// folderKeyring reads the keyring, or makes one. The file is written under another
-// name first, so that a crash never leaves half a key behind.
+// folderKeyring reads the keyring, or makes one. The file is written and flushed under
+// another name first, so that no crash leaves half a key, or data without its key.
 func folderKeyring(path string, random io.Reader) (*keyring.Ring, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -99,9 +101,13 @@ func folderKeyring(path string, random io.Reader) (*keyring.Ring, error) {
 }
 
 func writeWhole(path string, text []byte) error {
-	draft := path + ".new"
-	if err := os.WriteFile(draft, text, 0o600); err != nil {
+	draft, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
 		return err
 	}
-	return os.Rename(draft, path)
+	_, err = draft.Write(text)
+	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
+		return err
+	}
+	return os.Rename(draft.Name(), path)
 }

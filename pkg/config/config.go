@@ -108,7 +108,7 @@ var variables = []variable{
 	{"STEPUP_TIMEOUT", "8s", duration(func(c *Config) *time.Duration { return &c.Timeout })},
 	{"STEPUP_STORE_TIMEOUT", "2s", duration(func(c *Config) *time.Duration { return &c.StoreTimeout })},
 	{"STEPUP_KEY_CACHE", "30s", duration(func(c *Config) *time.Duration { return &c.KeyCache })},
-	{"STEPUP_LOG_LEVEL", "INFO", func(c *Config, s string) error { return c.LogLevel.UnmarshalText([]byte(s)) }},
+	{"STEPUP_LOG_LEVEL", "INFO", setLogLevel},
 	{"STEPUP_LOCKOUT_LIMIT", "10", number(func(c *Config) *int { return &c.Lockout.Limit })},
 	{"STEPUP_LOCKOUT_FIRST_DELAY", "30s", duration(func(c *Config) *time.Duration { return &c.Lockout.FirstDelay })},
 	{"STEPUP_LOCKOUT_MAX_DELAY", "1h", duration(func(c *Config) *time.Duration { return &c.Lockout.MaxDelay })},
@@ -149,7 +149,8 @@ func Names() []string {
 }
 
 // Load reads the environment. An unset or empty variable has its default. The error
-// names every variable with a bad value, but does not repeat the value.
+// names every variable with a bad value, but does not repeat text that it could not
+// read, which may be a secret in the wrong place.
 func Load(lookup Lookup) (Config, error) {
 	c := Config{Hashing: password.DefaultParams()}
 	var problems []error
@@ -175,6 +176,9 @@ func (c Config) validate() error {
 	}
 	if err := errors.Join(c.SMS.Limits.Validate(), c.Mail.Limits.Validate()); err != nil {
 		return fmt.Errorf("STEPUP_SEND_*, STEPUP_SMS_BUDGET, STEPUP_MAIL_BUDGET: %w", err)
+	}
+	if err := c.Passwords.Validate(); err != nil {
+		return fmt.Errorf("STEPUP_PASSWORD_MIN_LENGTH: %w", err)
 	}
 	if c.StoreTimeout > c.Timeout {
 		return errors.New("STEPUP_STORE_TIMEOUT: is longer than STEPUP_TIMEOUT")
@@ -206,8 +210,16 @@ func setOrganizations(c *Config, s string) error {
 	return nil
 }
 
+func setLogLevel(c *Config, s string) error {
+	if c.LogLevel.UnmarshalText([]byte(s)) != nil {
+		return errLevel
+	}
+	return nil
+}
+
 var (
 	errEmpty    = errors.New("is empty")
+	errLevel    = errors.New("is not DEBUG, INFO, WARN or ERROR")
 	errDuration = errors.New("is not a duration above zero, such as 30s")
 	errNumber   = errors.New("is not a whole number")
 	errPrice    = errors.New("is not an amount in USD, such as 0.10")

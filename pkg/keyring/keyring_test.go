@@ -162,7 +162,7 @@ func TestNoWayOfPrintingARingShowsItsKeys(t *testing.T) {
 	var log bytes.Buffer
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "ring", r)
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "ring", r)
-	asJSON, err := json.Marshal(r)
+	asJSON, err := json.Marshal(r) //nolint:staticcheck // that nothing is exported is what is tested
 	if err != nil {
 		t.Fatalf("json: %v", err)
 	}
@@ -180,7 +180,7 @@ func TestNoWayOfPrintingARingShowsItsKeys(t *testing.T) {
 	secret := master(0x10)
 	forms := []string{
 		string(secret[:8]), hex.EncodeToString(secret[:8]), base64.StdEncoding.EncodeToString(secret)[:10],
-		strings.Trim(fmt.Sprint(secret[:8]), "[]"), strings.Trim(fmt.Sprintf("%#v", secret[:4]), "[]byte{}"),
+		strings.Trim(fmt.Sprint(secret[:8]), "[]"), strings.Trim(fmt.Sprintf("%#v", secret[:4]), "[]byte{}"), //nolint:staticcheck // bytes in decimal are one form to look for
 	}
 	for name, output := range outputs {
 		for _, form := range forms {

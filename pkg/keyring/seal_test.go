@@ -76,7 +76,7 @@ func TestC1EveryCutAndAddedByteIsAnError(t *testing.T) {
 	t.Parallel()
 	r := ring(t, "k1", "k1")
 	sealed := seal(t, r, "aad")
-	for length := range len(sealed) {
+	for length := range sealed {
 		if plain, err := r.Open(purpose, sealed[:length], []byte("aad")); err == nil {
 			t.Errorf("the first %d bytes open to %q", length, plain)
 		}

@@ -46,7 +46,7 @@ func TestUnstampRefusesEveryChange(t *testing.T) {
 			t.Errorf("bit %d flipped: Unstamp = %q, %v", bit, payload, genuine)
 		}
 	}
-	for length := range len(stamped) {
+	for length := range stamped {
 		if payload, genuine := r.Unstamp(purpose, stamped[:length]); genuine || payload != nil {
 			t.Errorf("the first %d bytes: Unstamp = %q, %v", length, payload, genuine)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -25,6 +26,11 @@ func newGateway(sessions sessionv2.SessionServiceServer, users userv2.UserServic
 		runtime.WithErrorHandler(gatewayError),
 		runtime.WithRoutingErrorHandler(routingError),
 		runtime.WithForwardResponseOption(created),
+		// Methods read the request's own headers. What the gateway copies nobody
+		// reads, and it complains in lines of its own about what it cannot copy.
+		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		// A form must not become another verb by a header.
+		runtime.WithDisablePathLengthFallback(),
 	)
 	err := errors.Join(
 		sessionv2.RegisterSessionServiceHandlerServer(context.Background(), mux, sessions),
@@ -65,6 +71,18 @@ func routingError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler,
 	default:
 		renderREST(ctx, w, errBadPath)
 	}
+}
+
+// unicodePath refuses a path that is not UTF-8: what it names becomes a string of a
+// message, and those are UTF-8. Bodies are checked by their parsers.
+func unicodePath(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !utf8.ValidString(r.URL.Path) {
+			renderREST(r.Context(), w, errBadPath)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) { renderREST(r.Context(), w, errNoRoute) }

@@ -58,15 +58,23 @@ func (c Config) observe(h http.Handler) http.Handler {
 		answer := &statusWriter{ResponseWriter: w}
 		defer func() {
 			if thrown := recover(); thrown != nil {
-				x.fault = fault.From(fmt.Errorf("panic: %v\n%s", thrown, debug.Stack()))
+				x.fault = panicked(thrown)
 				if answer.status == 0 {
 					writeREST(answer, x.fault)
 				}
 			}
-			c.log(r, x, slog.String("request_id", id), slog.Int("status", answer.status), slog.Duration("took", c.Now().Sub(start)))
+			took := float64(c.Now().Sub(start).Microseconds()) / 1000
+			c.log(r, x, slog.String("request_id", id), slog.Int("status", answer.final()), slog.Float64("took_ms", took))
 		}()
 		h.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
 	})
+}
+
+// panicked is the fault of a panic, called while it is recovered, so that the cause
+// has the stack. REST has it from observe; the RPC protocols recover further inside,
+// where it can still be told in their own form.
+func panicked(thrown any) *fault.Fault {
+	return fault.From(fmt.Errorf("panic: %v\n%s", thrown, debug.Stack()))
 }
 
 func (c Config) log(r *http.Request, x *exchange, attrs ...slog.Attr) {
@@ -117,6 +125,14 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
+// final is the status that the client saw: a handler that writes nothing answers 200.
+func (w *statusWriter) final() int {
+	if w.status == 0 {
+		return http.StatusOK
+	}
+	return w.status
+}
+
 // Flush is needed by connect for gRPC, which looks for it by type.
 func (w *statusWriter) Flush() {
 	if f, ok := w.ResponseWriter.(http.Flusher); ok {
@@ -164,8 +180,7 @@ var errTooLarge = fault.NewBare(fault.TooLarge, "request body is larger than 1 M
 func limitBody(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			renderREST(r.Context(), w, errTooLarge)
 			return
 		}

@@ -9,9 +9,11 @@
 package server
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -58,12 +60,12 @@ func New(c Config) (http.Handler, error) {
 	}
 	options := []connect.HandlerOption{
 		connect.WithInterceptors(faultInterceptor()),
+		connect.WithRecover(func(_ context.Context, _ connect.Spec, _ http.Header, thrown any) error { return panicked(thrown) }),
 		connect.WithReadMaxBytes(MaxBody),
 	}
 	names := []string{sessionv2connect.SessionServiceName, userv2connect.UserServiceName}
 	mux := http.NewServeMux()
 	mux.Handle("/", http.HandlerFunc(notFound))
-	mux.Handle("/v2/", limitBody(rest))
 	mux.HandleFunc("GET /debug/healthz", healthy)
 	mux.Handle(sessionv2connect.NewSessionServiceHandler(sessions, options...))
 	mux.Handle(userv2connect.NewUserServiceHandler(users, options...))
@@ -71,7 +73,19 @@ func New(c Config) (http.Handler, error) {
 	reflector := grpcreflect.NewStaticReflector(append(names, grpchealth.HealthV1ServiceName)...)
 	mux.Handle(grpcreflect.NewHandlerV1(reflector))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector))
-	return c.wrap(mux), nil
+	return c.wrap(route(unicodePath(limitBody(rest)), mux)), nil
+}
+
+// route sends REST around the mux, which would redirect a path with two slashes in a
+// row, and with it a token in the query.
+func route(rest, others http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v2/") {
+			rest.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 // healthy answers while the process lives; it says nothing about the store.

@@ -175,16 +175,19 @@ func requestedOf(c *pb.RequestChallenges) session.RequestChallenges {
 	return asked
 }
 
-// supported refuses factors that this version cannot verify, rather than ignoring
-// what a client asked for.
+// supported refuses the first factor that this version cannot verify, rather than
+// ignoring what a client asked for.
 func supported(c *pb.Checks, open *pb.RequestChallenges) error {
-	for name, asked := range map[string]bool{
-		"checks.web_auth_n":     c.GetWebAuthN() != nil,
-		"checks.idp_intent":     c.GetIdpIntent() != nil,
-		"challenges.web_auth_n": open.GetWebAuthN() != nil,
+	for _, factor := range []struct {
+		name  string
+		asked bool
+	}{
+		{"checks.web_auth_n", c.GetWebAuthN() != nil},
+		{"checks.idp_intent", c.GetIdpIntent() != nil},
+		{"challenges.web_auth_n", open.GetWebAuthN() != nil},
 	} {
-		if asked {
-			return fault.New(fault.Unimplemented, "STEPUP-factor", name+" is not supported by this version")
+		if factor.asked {
+			return fault.New(fault.Unimplemented, "STEPUP-factor", factor.name+" is not supported by this version")
 		}
 	}
 	return nil

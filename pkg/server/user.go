@@ -29,6 +29,12 @@ func (s *userServer) AddHumanUser(ctx context.Context, r *pb.AddHumanUserRequest
 	if err != nil {
 		return nil, err
 	}
+	switch {
+	case len(r.GetMetadata()) > 0:
+		return nil, unsupported("metadata")
+	case r.GetOrganization().GetOrgDomain() != "":
+		return nil, unsupported("organization.org_domain")
+	}
 	n, err := newHuman(r)
 	if err != nil {
 		return nil, err
@@ -50,11 +56,13 @@ func (s *userServer) CreateUser(ctx context.Context, r *pb.CreateUserRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	if r.GetMachine() != nil {
+	switch {
+	case r.GetMachine() != nil:
 		return nil, errNoMachines
-	}
-	if len(r.GetMetadata()) > 0 {
+	case len(r.GetMetadata()) > 0:
 		return nil, unsupported("metadata")
+	case len(r.GetHuman().GetMetadata()) > 0: //nolint:staticcheck // deprecated, but not to be dropped in silence
+		return nil, unsupported("human.metadata")
 	}
 	n, err := newHuman(r.GetHuman())
 	if err != nil {
@@ -155,12 +163,11 @@ func (s *userServer) ListAuthenticationMethodTypes(ctx context.Context, r *pb.Li
 	if err != nil {
 		return nil, err
 	}
-	response := &pb.ListAuthenticationMethodTypesResponse{}
+	var types []pb.AuthenticationMethodType
 	for _, m := range u.Methods() {
-		response.AuthMethodTypes = append(response.AuthMethodTypes, methodTypes[m])
+		types = append(types, methodTypes[m])
 	}
-	response.Details = s.listDetails(len(response.AuthMethodTypes))
-	return response, nil
+	return &pb.ListAuthenticationMethodTypesResponse{Details: s.listDetails(len(types)), AuthMethodTypes: types}, nil
 }
 
 // LockUser implements the RPC of that name.

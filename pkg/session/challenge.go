@@ -96,7 +96,6 @@ func (d *decision) checkCode(k codeKind, answer *CheckCode) (*fault.Fault, error
 	if !open.open() {
 		return ErrCodeNotFound, nil
 	}
-	d.rely = true
 	if d.now.After(open.ExpiresAt) {
 		return ErrCodeExpired, nil
 	}
@@ -110,9 +109,7 @@ func (d *decision) checkCode(k codeKind, answer *CheckCode) (*fault.Fault, error
 	})
 	if denied == nil {
 		*open = CodeChallenge{}
-		*k.factor(&d.session.Factors) = d.now
-		d.changed = true
-		return nil, nil
+		return d.passed(k.factor(&d.session.Factors), nil, nil)
 	}
 	if denied == ErrCodeWrong {
 		d.afterDenial = func(s *Session) { k.challenge(s).miss() }

@@ -53,7 +53,6 @@ func (d *decision) checkPassword(ctx context.Context, c Checks) (*fault.Fault, e
 	case d.user == nil:
 		return ErrPasswordGone, nil
 	}
-	d.rely = true
 	denied, err := d.user.CheckPassword(ctx, d.proof, d.lockout, d.now)
 	return d.passed(&d.session.Factors.Password, denied, err)
 }
@@ -67,7 +66,6 @@ func (d *decision) checkTOTP(_ context.Context, c Checks) (*fault.Fault, error) 
 	case d.user == nil:
 		return user.ErrTOTPNotReady, nil
 	}
-	d.rely = true
 	denied, err := d.user.CheckTOTP(d.ring, c.TOTP.Code, d.lockout, d.now)
 	return d.passed(&d.session.Factors.TOTP, denied, err)
 }
@@ -89,7 +87,6 @@ func (d *decision) checkRecovery(_ context.Context, c Checks) (*fault.Fault, err
 	case d.user == nil:
 		return user.ErrRecoveryNotReady, nil
 	}
-	d.rely = true
 	denied := d.user.CheckRecoveryCode(d.ring, c.Recovery.Code, d.lockout, d.now)
 	return d.passed(&d.session.Factors.Recovery, denied, nil)
 }
@@ -98,7 +95,7 @@ func (d *decision) checkRecovery(_ context.Context, c Checks) (*fault.Fault, err
 func (d *decision) passed(factor *time.Time, denied *fault.Fault, err error) (*fault.Fault, error) {
 	if denied == nil && err == nil {
 		*factor = d.now
-		d.changed = true
+		d.changed, d.rely = true, true
 	}
 	return denied, err
 }

@@ -121,18 +121,23 @@ func (s Step) validate() error {
 }
 
 func (a UserAgent) validate() error {
+	if _, nameless := a.Header[""]; nameless {
+		return errAgentHeader
+	}
 	if len([]rune(a.Fingerprint)) > maxFingerprint || a.size() > maxAgentBytes {
 		return errAgentSize
 	}
 	return nil
 }
 
+// size counts a byte beside each name and each value, because empty ones take room
+// as well.
 func (a UserAgent) size() int {
 	n := len(a.Fingerprint) + len(a.Description)
 	for name, values := range a.Header {
-		n += len(name)
+		n += len(name) + 1
 		for _, v := range values {
-			n += len(v)
+			n += len(v) + 1
 		}
 	}
 	return n

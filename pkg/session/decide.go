@@ -31,7 +31,7 @@ type decision struct {
 	session *Session
 	user    *user.User // nil when the session has none and none was named
 	changed bool       // the session is to be written, with a new token
-	rely    bool       // the outcome holds only while the user is as loaded
+	rely    bool       // a secret was right, which may be told only while the user is as loaded
 
 	afterDenial func(*Session) // what a denied step still does to the session
 	opened      map[sending.Channel]string
@@ -66,11 +66,21 @@ func (d *decision) set(ctx context.Context, caller access.Caller, c Set) (*fault
 	}
 	switch {
 	case d.session.Ended(d.loaded.Guard):
-		return ErrTerminated, nil
+		return d.ended(c.Checks), nil
 	case d.session.Expired(d.now):
 		return ErrExpired, nil
 	}
 	return d.step(ctx, c.Step)
+}
+
+// ended says why the session is over. A password check on a locked user is told of
+// the lock, because in the original the lock leaves the session to say so.
+func (d *decision) ended(c Checks) *fault.Fault {
+	deleted := !d.session.TerminatedAt.IsZero()
+	if deleted || c.Password == nil || d.user == nil || d.user.Guard.State != user.StateLocked {
+		return ErrTerminated
+	}
+	return user.ErrPasswordLocked.WithFailedAttempts(d.user.Guard.Attempts[user.AuthPassword].Failures)
 }
 
 // step runs checks, then metadata and lifetime, and gives a changed session its new
@@ -134,12 +144,13 @@ func (d *decision) advance() (err error) {
 }
 
 // change returns what to commit. After a denial the session stays as it was, and
-// only what the failed check did to the user is written.
+// what the checks did to the user is written. A denial that follows a right secret
+// tells that it was right, so it relies on the user no less than a success.
 func (d *decision) change(denied *fault.Fault) Change {
-	c := Change{Old: d.loaded.Session, OldUser: d.loaded.User, NewUser: d.user}
+	c := Change{Old: d.loaded.Session, OldUser: d.loaded.User, NewUser: d.user, Rely: d.rely}
 	switch {
 	case denied == nil && d.changed:
-		c.New, c.Rely, c.Sends = d.session, d.rely, d.sends
+		c.New, c.Sends = d.session, d.sends
 	case denied != nil && d.afterDenial != nil && d.loaded.Session != nil:
 		c.New = d.loaded.Session.Clone()
 		c.New.Revision++
@@ -148,8 +159,8 @@ func (d *decision) change(denied *fault.Fault) Change {
 	return c
 }
 
-// empty reports whether there is nothing to commit.
-func (c Change) empty() bool { return c.New == nil && !c.userChanged() }
+// empty reports whether there is nothing to commit and nothing to rely on.
+func (c Change) empty() bool { return c.New == nil && !c.userChanged() && !c.Rely }
 
 func (c Change) userChanged() bool {
 	return c.NewUser != nil && c.NewUser.Guard.Version != c.OldUser.Guard.Version

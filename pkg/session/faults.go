@@ -42,6 +42,7 @@ var (
 	errMetadataCount = fault.New(fault.InvalidArgument, "STEPUP-metadata-count", "metadata: a session holds at most 64 keys")
 	errMetadataKey   = fault.New(fault.InvalidArgument, "STEPUP-metadata-key", "metadata: keys must have between 1 and 200 characters")
 	errMetadataValue = fault.New(fault.InvalidArgument, "STEPUP-metadata-value", "metadata: values must not exceed 4096 bytes")
+	errAgentHeader   = fault.New(fault.InvalidArgument, "STEPUP-user-agent", "user_agent: header names must not be empty")
 	errAgentSize     = fault.New(fault.InvalidArgument, "STEPUP-user-agent", "user_agent: must not exceed 16384 bytes, its fingerprint_id 200 characters")
 )
 

@@ -46,7 +46,7 @@ func (t Tokens) Format(token Token) (string, error) {
 // make, without touching the store. It takes any text.
 func (t Tokens) Parse(text string) (Token, bool) {
 	stamped, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil {
+	if err != nil || base64.RawURLEncoding.EncodedLen(len(stamped)) != len(text) { // the decoder skips line breaks
 		return Token{}, false
 	}
 	payload, genuine := t.ring.Unstamp(tokenPurpose, stamped)

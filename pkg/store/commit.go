@@ -74,12 +74,13 @@ func (s *Store) SaveUser(ctx context.Context, old, changed *user.User) error {
 	}
 	for _, failure := range lost.Failures {
 		switch ops[failure.Op].Key {
-		case loginKey(changed.LoginName()):
-			return user.ErrLoginNameTaken
-		case guardKey(changed.ID):
+		case guardKey(changed.ID): // comes first: the one who took the name may be this very user
 			if old == nil {
 				return user.ErrExists
 			}
+			return fault.Conflict.Wrap(lost)
+		case loginKey(changed.LoginName()):
+			return user.ErrLoginNameTaken
 		}
 	}
 	return fault.Conflict.Wrap(lost)

@@ -18,7 +18,7 @@ const parallelReads = 8
 func (s *Store) Sessions(ctx context.Context, ids []string) ([]*session.Session, error) {
 	keys := make([]table.Key, 0, len(ids))
 	for _, id := range ids {
-		if id != "" {
+		if possible(id) {
 			keys = append(keys, sessionKey(id))
 		}
 	}
@@ -90,7 +90,7 @@ func (s *Store) idByLoginName(ctx context.Context, loginName string) (string, er
 // Users implements user.Store and session.Store. It reads names and guards; what a
 // user has enrolled in items of their own is left out.
 func (s *Store) Users(ctx context.Context, ids []string) ([]*user.User, error) {
-	ids = slices.Clone(ids)
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !possible(id) })
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	keys := make([]table.Key, 0, 2*len(ids))

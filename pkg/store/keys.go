@@ -25,6 +25,7 @@ import (
 	"hash/fnv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/session"
@@ -71,6 +72,12 @@ func sessionID(k table.Key) string { return strings.TrimPrefix(k.PK, sessionPref
 const userPrefix = "USR#"
 
 func userPartition(id string) string { return userPrefix + id }
+
+// possible reports whether anything can be stored under the id. Clients may ask for
+// any text; one that is no key at all is as unknown as any other.
+func possible(id string) bool {
+	return id != "" && len(userPrefix+id) <= table.MaxPartitionKey && utf8.ValidString(id)
+}
 
 func userID(k table.Key) string { return strings.TrimPrefix(k.PK, userPrefix) }
 
@@ -145,11 +152,13 @@ func allShards(prefix string) []string {
 	return all
 }
 
-// bornKey is a time as an index's sort key: microseconds in 16 digits, which sort as
-// text until the year 2286. The zero time is the empty, open end of a range.
+// bornKey is a time as an index's sort key: microseconds since 1970 in 16 digits,
+// which sort as text. Earlier times count as 1970, and those after November 2286 as
+// the last that fits, because clients may search for any. The zero time is the empty,
+// open end of a range.
 func bornKey(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("%016d", max(t.UnixMicro(), 0))
+	return fmt.Sprintf("%016d", min(max(t.UnixMicro(), 0), 1e16-1))
 }

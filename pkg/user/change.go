@@ -117,8 +117,14 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, id string, c
 			return nil, err
 		}
 	}
+	if err := selfOr(caller, id, access.UserWrite); err != nil {
+		return nil, err
+	}
 	proof, err := s.proofOf(caller, c.Password)
 	if err != nil {
+		return nil, err
+	}
+	if c, err = s.normal(c); err != nil {
 		return nil, err
 	}
 	t := target{caller, id, access.UserWrite}
@@ -128,15 +134,40 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, id string, c
 				return denied, err
 			}
 		}
-		if err := apply(u, c); err != nil {
-			return nil, err
-		}
+		c.apply(u)
 		u.touch(now)
 		return nil, nil
 	})
 }
 
-func apply(u *User, c Update) (err error) {
+// normal returns the update as it is stored and refuses what no user could have. That
+// comes before the current password is checked, so that a refusal never tells whether
+// it was right.
+func (s *Service) normal(c Update) (Update, error) {
+	if c.Username != nil {
+		if err := checkUsername(*c.Username); err != nil {
+			return c, err
+		}
+	}
+	if c.Profile != nil {
+		if err := c.Profile.validate(); err != nil {
+			return c, err
+		}
+	}
+	if c.Phone != nil {
+		phone, err := normalPhone(*c.Phone)
+		if err != nil {
+			return c, err
+		}
+		c.Phone = &phone
+	}
+	if c.Password != nil {
+		return c, s.acceptable(c.Password.New)
+	}
+	return c, nil
+}
+
+func (c Update) apply(u *User) {
 	if c.Username != nil {
 		u.Username = *c.Username
 	}
@@ -147,11 +178,8 @@ func apply(u *User, c Update) (err error) {
 		u.Email = *c.Email
 	}
 	if c.Phone != nil {
-		if u.Phone, err = normalPhone(*c.Phone); err != nil {
-			return err
-		}
+		u.Phone = *c.Phone
 	}
-	return checkNames(u)
 }
 
 // PasswordChange is a new password and, unless an administrator sets it, the
@@ -193,6 +221,7 @@ func (s *Service) changePassword(ctx context.Context, u *User, c PasswordChange,
 			return denied, err
 		}
 		if c.New.Plain == c.Current {
+			u.touch(now) // the answer tells that the password was right, so it has to be committed
 			return errPasswordSame, nil
 		}
 	}

@@ -55,7 +55,8 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, n Registrati
 		return nil, err
 	}
 	u.Organization = organization
-	if err := s.c.Store.SaveUser(ctx, nil, u); err != nil {
+	save := func() error { return s.c.Store.SaveUser(ctx, nil, u) }
+	if err := s.c.Retry.OnConflict(ctx, save); err != nil {
 		return nil, err
 	}
 	return u, nil
@@ -80,10 +81,16 @@ func (s *Service) build(ctx context.Context, n Registration, now time.Time) (*Us
 	if u.Username == "" {
 		u.Username = n.Email.Address
 	}
-	if err := checkNames(u); err != nil {
+	if err := checkUsername(u.Username); err != nil {
+		return nil, err
+	}
+	if err := u.Profile.validate(); err != nil {
 		return nil, err
 	}
 	if u.Phone, err = normalPhone(n.Phone); err != nil {
+		return nil, err
+	}
+	if err := s.acceptable(n.Password); err != nil {
 		return nil, err
 	}
 	if err := s.setPassword(ctx, u, n.Password, now); err != nil {
@@ -96,19 +103,24 @@ func (s *Service) build(ctx context.Context, n Registration, now time.Time) (*Us
 
 // Faults of a user's fields.
 var (
-	errUsername  = fault.New(fault.InvalidArgument, "STEPUP-username", "Username must not begin or end with white space or hold control characters")
+	errUsername  = fault.New(fault.InvalidArgument, "STEPUP-username", "Username must not be empty, begin or end with white space, or hold control characters")
 	errFirstName = fault.New(fault.InvalidArgument, "USER-UCej2", "First name in profile is empty")
 	errLastName  = fault.New(fault.InvalidArgument, "USER-4hB7d", "Last name in profile is empty")
 	errPhone     = fault.New(fault.InvalidArgument, "STEPUP-phone", "Phone number is not in international format, such as +41791234567")
 )
 
-func checkNames(u *User) error {
-	switch {
-	case strings.TrimSpace(u.Username) != u.Username || strings.ContainsFunc(u.Username, isControl):
+func checkUsername(name string) error {
+	if name == "" || strings.TrimSpace(name) != name || strings.ContainsFunc(name, isControl) {
 		return errUsername
-	case strings.TrimSpace(u.Profile.GivenName) == "":
+	}
+	return nil
+}
+
+func (p Profile) validate() error {
+	switch {
+	case strings.TrimSpace(p.GivenName) == "":
 		return errFirstName
-	case strings.TrimSpace(u.Profile.FamilyName) == "":
+	case strings.TrimSpace(p.FamilyName) == "":
 		return errLastName
 	}
 	return nil
@@ -133,20 +145,27 @@ func normalPhone(c Contact) (Contact, error) {
 	return c, nil
 }
 
-// setPassword puts the password into u, which is then to be touched by the caller.
+// acceptable returns a fault of kind InvalidArgument for a password that the policy
+// refuses and for a hash that could not be verified.
+func (s *Service) acceptable(p NewPassword) error {
+	switch {
+	case p.empty():
+		return nil
+	case p.Hash != "":
+		return s.c.Hasher.CheckImport(p.Hash)
+	default:
+		return s.c.Passwords.Check(p.Plain)
+	}
+}
+
+// setPassword puts an acceptable password into u, which is then to be touched by the
+// caller.
 func (s *Service) setPassword(ctx context.Context, u *User, p NewPassword, now time.Time) error {
 	if p.empty() {
 		return nil
 	}
 	hash := p.Hash
-	if hash != "" {
-		if err := s.c.Hasher.CheckImport(hash); err != nil {
-			return err
-		}
-	} else {
-		if err := s.c.Passwords.Check(p.Plain); err != nil {
-			return err
-		}
+	if hash == "" {
 		var err error
 		if hash, err = s.c.Hasher.Hash(ctx, s.c.Random, p.Plain); err != nil {
 			return err

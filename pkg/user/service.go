@@ -27,11 +27,11 @@ type Store interface {
 	UserIDsByEmail(ctx context.Context, address string) ([]string, error)
 	// AllUserIDs returns the id of every user.
 	AllUserIDs(ctx context.Context) ([]string, error)
-	// SaveUser commits the step from old to new, all or nothing. A nil old creates.
+	// SaveUser commits the step from old to changed, all or nothing. A nil old creates.
 	// It returns fault.Conflict when the stored user is not old any more,
 	// ErrExists when a new user's id is taken and ErrLoginNameTaken when the
 	// login name is.
-	SaveUser(ctx context.Context, old, new *User) error
+	SaveUser(ctx context.Context, old, changed *User) error
 }
 
 // Faults of the user service.

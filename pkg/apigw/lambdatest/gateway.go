@@ -76,7 +76,7 @@ func (g *Gateway) event(r *http.Request, body []byte) events.APIGatewayV2HTTPReq
 		event.Headers[strings.ToLower(name)] = strings.Join(values, ",")
 	}
 	event.Body, event.IsBase64Encoded = string(body), false
-	if len(body) > 0 && !(travelsAsText(event.Headers["content-type"]) && utf8.Valid(body)) {
+	if asText := travelsAsText(event.Headers["content-type"]) && utf8.Valid(body); len(body) > 0 && !asText {
 		event.Body, event.IsBase64Encoded = base64.StdEncoding.EncodeToString(body), true
 	}
 	event.RequestContext = g.requestContext(r, host)

@@ -131,7 +131,7 @@ func TestGatewayReadsTheAnswerAsTheServiceDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp.Status != "404 Not Found" || resp.StatusCode != 404 || body != "\x00\xff" || resp.ContentLength != 2 {
+	if resp.Status != "404 Not Found" || resp.StatusCode != http.StatusNotFound || body != "\x00\xff" || resp.ContentLength != 2 {
 		t.Errorf("response = %+v with body %q", resp, body)
 	}
 	if diff := cmp.Diff(http.Header{"X-A": {"1, 2"}, "Set-Cookie": {"a=1", "b=2"}}, resp.Header); diff != "" {

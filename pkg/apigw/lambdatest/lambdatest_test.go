@@ -204,8 +204,7 @@ func TestCanceledInvokeEndsTheProcess(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err := p.Invoke(ctx, []byte(`{"do":"hang"}`))
-	var gone *lambdatest.ExitError
-	if !errors.As(err, &gone) {
+	if _, gone := errors.AsType[*lambdatest.ExitError](err); !gone {
 		t.Fatalf("err = %v, want an ExitError", err)
 	}
 }
@@ -220,8 +219,7 @@ func TestFailedStartSaysWhy(t *testing.T) {
 		t.Run(tc.mode+": "+tc.want, func(t *testing.T) {
 			t.Parallel()
 			_, err := start(t, lambdatest.Options{Env: []string{"MODE=" + tc.mode}})
-			var gone *lambdatest.ExitError
-			if !errors.As(err, &gone) {
+			if _, gone := errors.AsType[*lambdatest.ExitError](err); !gone {
 				t.Fatalf("err = %v, want an ExitError", err)
 			}
 			if !strings.Contains(err.Error(), tc.want) {

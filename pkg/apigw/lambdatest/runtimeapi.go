@@ -184,7 +184,7 @@ func readError(r *http.Request) error {
 func refuse(w http.ResponseWriter, status int, e *FunctionError) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(e)
+	_ = json.NewEncoder(w).Encode(e) //nolint:errchkjson // strings only; and the caller may be gone
 }
 
 // requestID returns an id in the form of a version 4 UUID. It counts, so that a log

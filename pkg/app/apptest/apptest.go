@@ -20,6 +20,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/keyring"
 	"github.com/stepup-auth/stepup/pkg/notify/inbox"
+	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/store"
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/table/bolt"
@@ -139,14 +140,72 @@ func OnBothStores(t *testing.T, test func(t *testing.T, tb table.Table)) {
 // address.
 func (s *Service) NewUser(t testing.TB, loginName string) *user.User {
 	t.Helper()
+	return s.register(t, loginName, user.NewPassword{Plain: Password})
+}
+
+// NewUserCheap is NewUser with a hash that costs nothing to verify; see CheapHash. The
+// first success replaces it by an ordinary one.
+func (s *Service) NewUserCheap(t testing.TB, loginName string) *user.User {
+	t.Helper()
+	return s.register(t, loginName, user.NewPassword{Hash: CheapHash(t, Password)})
+}
+
+func (s *Service) register(t testing.TB, loginName string, p user.NewPassword) *user.User {
+	t.Helper()
 	u, err := s.Users.Create(context.Background(), Admin(), user.Registration{
 		Username: loginName,
 		Profile:  user.Profile{GivenName: "Ada", FamilyName: "Lovelace"},
 		Email:    user.Contact{Address: loginName, Verified: true},
-		Password: user.NewPassword{Plain: Password},
+		Password: p,
 	})
 	must(t, err)
 	return u
+}
+
+// NewSession creates a session as Admin.
+func (s *Service) NewSession(t testing.TB, c session.Create) session.Result {
+	t.Helper()
+	r, err := s.Sessions.Create(context.Background(), Admin(), c)
+	must(t, err)
+	return r
+}
+
+// Set steps a session up as Admin.
+func (s *Service) Set(t testing.TB, sessionID string, step session.Step) session.Result {
+	t.Helper()
+	r, err := s.TrySet(sessionID, step)
+	must(t, err)
+	return r
+}
+
+// TrySet is Set for a step that may be refused.
+func (s *Service) TrySet(sessionID string, step session.Step) (session.Result, error) {
+	return s.Sessions.Set(context.Background(), Admin(), session.Set{SessionID: sessionID, Step: step})
+}
+
+// View returns a session as Admin sees it.
+func (s *Service) View(t testing.TB, sessionID string) session.View {
+	t.Helper()
+	v, err := s.Sessions.Get(context.Background(), Admin(), sessionID, "")
+	must(t, err)
+	return v
+}
+
+// Named is a step that names the user by id.
+func Named(userID string) session.Step {
+	return session.Step{Checks: session.Checks{User: &session.CheckUser{ID: userID}}}
+}
+
+// Guess is a step that checks a password.
+func Guess(plain string) session.Step {
+	return session.Step{Checks: session.Checks{Password: &session.CheckPassword{Plain: plain}}}
+}
+
+// NamedGuess is a step that names the user and checks a password.
+func NamedGuess(userID, plain string) session.Step {
+	step := Guess(plain)
+	step.Checks.User = &session.CheckUser{ID: userID}
+	return step
 }
 
 // NewKey issues an API key and returns its text.

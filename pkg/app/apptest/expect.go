@@ -1,0 +1,44 @@
+package apptest
+
+import (
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/table"
+	"github.com/stepup-auth/stepup/pkg/table/bolt"
+)
+
+// WantFault fails the test unless err is a fault with the kind, id and text of want.
+func WantFault(t testing.TB, err error, want *fault.Fault) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("got %v, want %s %q", err, want.Kind, want.Message())
+	}
+}
+
+// CheapHash returns a PBKDF2 hash of one round, which may be imported: for tests that
+// guess passwords hundreds of times and do not want to wait for argon2id.
+func CheapHash(t testing.TB, plain string) string {
+	t.Helper()
+	salt := []byte("0123456789abcdef")
+	key, err := pbkdf2.Key(sha256.New, plain, salt, 1, sha256.Size)
+	must(t, err)
+	encode := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$pbkdf2-sha256$1$%s$%s", encode(salt), encode(key))
+}
+
+// Dump returns everything that an embedded store holds.
+func Dump(t testing.TB, s *bolt.Store) map[table.Key]table.Item {
+	t.Helper()
+	all := make(map[table.Key]table.Item)
+	must(t, s.Dump(t.Context(), func(r table.Row) error {
+		all[r.Key] = r.Attrs
+		return nil
+	}))
+	return all
+}

@@ -1,0 +1,254 @@
+package app_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/session"
+	"github.com/stepup-auth/stepup/pkg/table"
+	"github.com/stepup-auth/stepup/pkg/table/dynamo"
+	"github.com/stepup-auth/stepup/pkg/table/tabletest"
+	"github.com/stepup-auth/stepup/pkg/user"
+)
+
+// stage is what a measured call finds: a user ada with a password, a session that is
+// bound to her and one that is not, and whether the process has met the bound one.
+type stage struct {
+	*apptest.Service
+
+	bound, free string
+}
+
+func newStage(t *testing.T, tb table.Table) stage {
+	t.Helper()
+	st := stage{Service: apptest.New(t, apptest.Options{Table: tb})}
+	_, err := st.Users.Create(t.Context(), apptest.Admin(), user.Registration{
+		ID: "ada", Username: "ada", Profile: user.Profile{GivenName: "Ada", FamilyName: "Lovelace"},
+		Password: user.NewPassword{Plain: apptest.Password},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.bound = st.NewSession(t, session.Create{Step: apptest.Named("ada")}).SessionID
+	st.free = st.NewSession(t, session.Create{}).SessionID
+	return st
+}
+
+// in returns the stage as another process sees it through a table: one that has met
+// the bound session, or a cold one.
+func (st stage) in(t *testing.T, tb table.Table, cold bool) stage {
+	t.Helper()
+	st.Service = apptest.New(t, apptest.Options{Table: tb})
+	if !cold {
+		st.View(t, st.bound)
+	}
+	return st
+}
+
+// budgets is the table of the design, with a row for each variant. Round trips and
+// write units are what a call takes; budget is what it may take. A call that is not in
+// the design has its own measure as its budget.
+var budgets = map[string]struct {
+	cold   bool
+	call   func(ctx context.Context, st stage) error
+	trips  int
+	units  float64
+	budget cost
+}{
+	"set metadata and lifetime, no user": {
+		call: func(_ context.Context, st stage) error { return st.set(st.free, ordinary()) }, trips: 2, units: 1, budget: cost{2, 1},
+	},
+	"set metadata and lifetime, bound": {
+		call: func(_ context.Context, st stage) error { return st.set(st.bound, ordinary()) }, trips: 2, units: 1, budget: cost{2, 1},
+	},
+	"set metadata and lifetime, bound, cold": {
+		cold: true,
+		call: func(_ context.Context, st stage) error { return st.set(st.bound, ordinary()) }, trips: 3, units: 1, budget: cost{3, 1},
+	},
+	"set nothing": {
+		call: func(_ context.Context, st stage) error { return st.set(st.free, session.Step{}) }, trips: 1, units: 0, budget: cost{2, 1},
+	},
+	"set user": {
+		call: func(_ context.Context, st stage) error { return st.set(st.free, apptest.Named("ada")) }, trips: 2, units: 2, budget: cost{2, 2},
+	},
+	"set user by login name": { // a name is an item of its own, which leads to the user
+		call: func(_ context.Context, st stage) error {
+			return st.set(st.free, session.Step{Checks: session.Checks{User: &session.CheckUser{LoginName: "ada"}}})
+		}, trips: 3, units: 2, budget: cost{3, 2},
+	},
+	"set password": {
+		call: func(_ context.Context, st stage) error { return st.set(st.bound, apptest.Guess(apptest.Password)) }, trips: 2, units: 4, budget: cost{3, 4},
+	},
+	"set password, cold": {
+		cold: true,
+		call: func(_ context.Context, st stage) error { return st.set(st.bound, apptest.Guess(apptest.Password)) }, trips: 3, units: 4, budget: cost{3, 4},
+	},
+	"set password with the user named": {
+		cold: true,
+		call: func(_ context.Context, st stage) error {
+			return st.set(st.bound, apptest.NamedGuess("ada", apptest.Password))
+		}, trips: 2, units: 4, budget: cost{2, 4},
+	},
+	"set user and password": { // the session gets its entry in the index by user
+		call: func(_ context.Context, st stage) error {
+			return st.set(st.free, apptest.NamedGuess("ada", apptest.Password))
+		}, trips: 2, units: 4 + 1, budget: cost{2, 4 + 1},
+	},
+	"set a wrong password": {
+		call: func(_ context.Context, st stage) error {
+			return refused(st.set(st.bound, apptest.Guess("no")), "COMMAND-3M0fs")
+		}, trips: 2, units: 1, budget: cost{3, 4},
+	},
+	"create": { // with entries in the indexes by time and by creator
+		call: func(ctx context.Context, st stage) error { return st.create(ctx, session.Step{}) }, trips: 1, units: 1 + 2, budget: cost{2, 2 + 2},
+	},
+	"create with user id": { // and by user
+		call: func(ctx context.Context, st stage) error { return st.create(ctx, apptest.Named("ada")) }, trips: 2, units: 1 + 3, budget: cost{2, 2 + 3},
+	},
+	"get": {
+		call: func(ctx context.Context, st stage) error { return st.get(ctx, st.bound, "") }, trips: 1, budget: cost{1, 0},
+	},
+	"get, no user": {
+		call: func(ctx context.Context, st stage) error { return st.get(ctx, st.free, "") }, trips: 1, budget: cost{1, 0},
+	},
+	"get, cold": {
+		cold: true,
+		call: func(ctx context.Context, st stage) error { return st.get(ctx, st.bound, "") }, trips: 2, budget: cost{2, 0},
+	},
+	"get with a forged token": {
+		call: func(ctx context.Context, st stage) error {
+			return refused(st.get(ctx, st.bound, "forged"), "QUERY-dsfr3")
+		},
+	},
+	"delete with a forged token": {
+		call: func(ctx context.Context, st stage) error {
+			_, err := st.Sessions.Delete(ctx, apptest.Admin(), st.bound, "forged")
+			return refused(err, "COMMAND-sGr42")
+		},
+	},
+	"forged session token as bearer": {
+		call: func(ctx context.Context, st stage) error {
+			_, err := st.Sessions.Authenticate(ctx, "forged")
+			return refused(err, "AUTH-7fs1e")
+		},
+	},
+	"forged API key": {
+		call: func(ctx context.Context, st stage) error {
+			_, err := st.Keys.Authenticate(ctx, "stepup_forged")
+			return refused(err, "AUTH-7fs1e")
+		},
+	},
+	"set without the permission": {
+		call: func(ctx context.Context, st stage) error {
+			_, err := st.Sessions.Set(ctx, access.Caller{}, session.Set{SessionID: st.bound, Step: ordinary()})
+			return refused(err, "AUTH-AWfge")
+		},
+	},
+	"lock": {
+		call: func(ctx context.Context, st stage) error {
+			_, err := st.Users.Lock(ctx, apptest.Admin(), "ada")
+			return err
+		}, trips: 2, units: 1, budget: cost{2, 1},
+	},
+}
+
+// cost is what a call may take.
+type cost struct {
+	trips int
+	units float64
+}
+
+func ordinary() session.Step {
+	hour := time.Hour
+	return session.Step{Metadata: map[string][]byte{"k": []byte("v")}, Lifetime: &hour}
+}
+
+func (st stage) set(id string, step session.Step) error {
+	_, err := st.TrySet(id, step)
+	return err
+}
+
+func (st stage) create(ctx context.Context, step session.Step) error {
+	_, err := st.Sessions.Create(ctx, apptest.Admin(), session.Create{Step: step})
+	return err
+}
+
+func (st stage) get(ctx context.Context, id, token string) error {
+	_, err := st.Sessions.Get(ctx, apptest.Admin(), id, token)
+	return err
+}
+
+// refused turns the expected fault into nil.
+func refused(err error, id string) error {
+	if faultID(err) == id {
+		return nil
+	}
+	return err
+}
+
+// TestRoundTripsAreWithinTheBudget gives each call of the store a second of fake time.
+func TestRoundTripsAreWithinTheBudget(t *testing.T) {
+	t.Parallel()
+	for name, row := range budgets {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tb := apptest.Bolt(t)
+			found := newStage(t, tb)
+			synctest.Test(t, func(t *testing.T) {
+				st := found.in(t, tabletest.NewMeter(tb, time.Second), row.cold)
+				start := time.Now()
+				if err := row.call(t.Context(), st); err != nil {
+					t.Fatal(err)
+				}
+				got := int(time.Since(start) / time.Second)
+				if got != row.trips || got > row.budget.trips {
+					t.Errorf("%d round trips, want %d, budget %d", got, row.trips, row.budget.trips)
+				}
+			})
+		})
+	}
+}
+
+func TestWriteUnitsAreWithinTheBudget(t *testing.T) {
+	t.Parallel()
+	for name, row := range budgets {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var units consumed
+			tb := apptest.Dynamo(t, dynamo.Options{OnConsumed: units.add})
+			st := newStage(t, tb).in(t, tb, row.cold)
+			units.reset()
+			if err := row.call(t.Context(), st); err != nil {
+				t.Fatal(err)
+			}
+			if got := units.written(); got != row.units || got > row.budget.units {
+				t.Errorf("%v write units, want %v, budget %v", got, row.units, row.budget.units)
+			}
+		})
+	}
+}
+
+// consumed sums what DynamoDB says that it was used for. It is safe for concurrent use.
+type consumed struct {
+	mu    sync.Mutex
+	write float64
+}
+
+func (c *consumed) add(_ string, _, write float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.write += write
+}
+
+func (c *consumed) reset() { c.add("", 0, -c.written()) }
+
+func (c *consumed) written() float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.write
+}

@@ -1,0 +1,192 @@
+package app_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/app/apptest"
+)
+
+// spellings are the forms that a secret could be written in: as it is, in hex, and in
+// base64 at each of the three places where its first byte can fall.
+func spellings(secret []byte) [][]byte {
+	forms := [][]byte{
+		secret, []byte(hex.EncodeToString(secret)), []byte(strings.ToUpper(hex.EncodeToString(secret))),
+	}
+	for shift := range 3 {
+		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			text := encoding.EncodeToString(append(make([]byte, shift), secret...))
+			// The characters at both ends depend on the neighbours.
+			forms = append(forms, []byte(text[(shift*8+5)/6:len(text)-1]))
+		}
+	}
+	return forms
+}
+
+// leaks returns the names of the secrets that a sink holds in any spelling.
+func leaks(sink []byte, secrets map[string][]byte) []string {
+	var found []string
+	for name, secret := range secrets {
+		for _, form := range spellings(secret) {
+			if bytes.Contains(sink, form) {
+				found = append(found, name)
+				break
+			}
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// client calls a service over REST.
+type client struct {
+	t        *testing.T
+	url, key string
+}
+
+// call returns the status and the body of an answer.
+func (c client) call(method, path, bearer, body string) (int, map[string]any) {
+	c.t.Helper()
+	r, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, strings.NewReader(body))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+bearer)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var answer map[string]any
+	if err := json.Unmarshal(text, &answer); err != nil {
+		c.t.Fatalf("%s %s: %d %s", method, path, response.StatusCode, text)
+	}
+	return response.StatusCode, answer
+}
+
+// must is call with the admin's key for a request that is to succeed.
+func (c client) must(method, path, body string) map[string]any {
+	c.t.Helper()
+	status, answer := c.call(method, path, c.key, body)
+	if status >= 300 {
+		c.t.Fatalf("%s %s: %d %v", method, path, status, answer)
+	}
+	return answer
+}
+
+// TestG2_NoSecretIsStoredOrLogged plants passwords, tokens and keys in good requests and
+// bad ones, with the log at its loudest, and searches the store and the log.
+func TestG2_NoSecretIsStoredOrLogged(t *testing.T) {
+	t.Parallel()
+	tb := apptest.Bolt(t)
+	s := apptest.New(t, apptest.Options{Table: tb})
+	c := client{t, s.Serve(t), s.NewKey(t, access.IAMOwner, "")}
+	const (
+		right   = "canary: the right password"
+		guessed = "canary: a wrong password"
+		next    = "canary: the next password"
+		short   = "canary!"
+	)
+	u := c.must("POST", "/v2/users/human", `{"username":"ada","profile":{"givenName":"A","familyName":"L"},"email":{"email":"ada@example.com","isVerified":true},"password":{"password":"`+right+`"}}`)
+	id := u["userId"].(string)
+	created := c.must("POST", "/v2/sessions", `{"checks":{"user":{"userId":"`+id+`"},"password":{"password":"`+right+`"}}}`)
+	path := "/v2/sessions/" + created["sessionId"].(string)
+	stepped := c.must("PATCH", path, `{"metadata":{"k":"dg=="},"lifetime":"3600s","sessionToken":"`+created["sessionToken"].(string)+`"}`)
+	token, old := stepped["sessionToken"].(string), created["sessionToken"].(string)
+	c.must("GET", path+"?sessionToken="+token, "")
+	for _, bad := range []struct{ method, path, bearer, body string }{
+		{"PATCH", path, c.key, `{"checks":{"password":{"password":"` + guessed + `"}}}`},
+		{"PATCH", path, c.key, `{"checks":{"password":{"password":"` + guessed + `","unknown":1}}}`},
+		{"PATCH", path, c.key, `{"checks":{"password":{"password":"` + guessed + `"`},
+		{"PATCH", path, c.key, `{"checks":{"password":{"password":"` + strings.Repeat(guessed, 9) + `"}}}`},
+		{"PATCH", "/v2/sessions/unknown", c.key, `{"checks":{"password":{"password":"` + guessed + `"}}}`},
+		{"GET", path + "?sessionToken=" + old, c.key, ""},
+		{"DELETE", path, c.key, `{"sessionToken":"` + old + `"}`},
+		{"GET", path, old, ""},
+		{"GET", "/v2/nothing", token, ""},
+		{"GET", path, c.key + "x", ""},
+		{"POST", "/v2/users/" + id + "/password", token, `{"newPassword":{"password":"` + short + `"},"currentPassword":"` + right + `"}`},
+		{"POST", "/v2/users/" + id + "/password", token, `{"newPassword":{"password":"` + next + `"},"currentPassword":"` + guessed + `"}`},
+	} {
+		if status, answer := c.call(bad.method, bad.path, bad.bearer, bad.body); status < 400 {
+			t.Errorf("%s %s was accepted: %v", bad.method, bad.path, answer)
+		}
+	}
+	if status, answer := c.call("POST", "/v2/users/"+id+"/password", token, `{"newPassword":{"password":"`+next+`"},"currentPassword":"`+right+`"}`); status != 200 {
+		t.Fatalf("own password: %d %v", status, answer)
+	}
+
+	secrets := map[string][]byte{
+		"password": []byte(right), "wrong password": []byte(guessed), "next password": []byte(next), "short password": []byte(short),
+		"token": []byte(token), "stamp of the token": unwrapped(t, token), "old token": []byte(old),
+		"proof in the token": last(unwrapped(t, token), 32),
+		"API key":            []byte(c.key), "stamp of the key": unwrapped(t, strings.TrimPrefix(c.key, "stepup_")),
+		"secret in the key": last(unwrapped(t, strings.TrimPrefix(c.key, "stepup_")), 64)[:32],
+		"proof in the key":  last(unwrapped(t, strings.TrimPrefix(c.key, "stepup_")), 32),
+	}
+	var stored bytes.Buffer
+	for key, item := range apptest.Dump(t, tb) {
+		fmt.Fprintf(&stored, "%s %s\n", key, item)
+	}
+	if found := leaks(stored.Bytes(), secrets); len(found) > 0 {
+		t.Errorf("stored: %v", found)
+	}
+	logs := s.Logs.String()
+	if found := leaks([]byte(logs), secrets); len(found) > 0 {
+		t.Errorf("logged: %v in\n%s", found, logs)
+	}
+	if strings.Contains(logs, "ada@example.com") {
+		t.Errorf("an address is logged in\n%s", logs)
+	}
+	if lines := strings.Count(logs, "\n"); lines != 17 {
+		t.Errorf("%d requests are logged", lines)
+	}
+	if !strings.Contains(stored.String(), "$argon2id$") || !strings.Contains(stored.String(), "ada@example.com") {
+		t.Error("the search does not see the store")
+	}
+}
+
+func TestLeaksAreFoundInEverySpelling(t *testing.T) {
+	t.Parallel()
+	secret := []byte("a canary in the mine")
+	for _, before := range []string{"", "x", "xy", "xyz"} {
+		plain := append([]byte(before), secret...)
+		plain = append(plain, "tail"...)
+		for name, sink := range map[string][]byte{
+			"raw": plain, "hex": []byte(hex.EncodeToString(plain)), "base64": []byte(base64.StdEncoding.EncodeToString(plain)),
+			"base64url": []byte(base64.RawURLEncoding.EncodeToString(plain)), "log": fmt.Appendf(nil, "%q", plain),
+		} {
+			if found := leaks(sink, map[string][]byte{"secret": secret}); len(found) != 1 {
+				t.Errorf("not found as %s behind %q", name, before)
+			}
+		}
+	}
+	if found := leaks([]byte("a canary in the sky"), map[string][]byte{"secret": secret}); len(found) != 0 {
+		t.Error("found where it is not")
+	}
+}
+
+// unwrapped is what the text of a token or key stands for.
+func unwrapped(t *testing.T, text string) []byte {
+	t.Helper()
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func last(b []byte, n int) []byte { return b[len(b)-n:] }

@@ -1,0 +1,177 @@
+package config_test
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/password"
+	"github.com/stepup-auth/stepup/pkg/user"
+)
+
+// load reads an environment that consists of names and values in turn.
+func load(env ...string) (config.Config, error) {
+	return config.Load(func(name string) (string, bool) {
+		for i := 0; i < len(env); i += 2 {
+			if env[i] == name {
+				return env[i+1], true
+			}
+		}
+		return "", false
+	})
+}
+
+// defaults is what an empty environment means.
+func defaults() config.Config {
+	return config.Config{
+		Instance:        "stepup",
+		Organizations:   []string{"default"},
+		Timeout:         8 * time.Second,
+		StoreTimeout:    2 * time.Second,
+		KeyCache:        30 * time.Second,
+		LogLevel:        slog.LevelInfo,
+		Lockout:         user.Lockout{Limit: 10, FirstDelay: 30 * time.Second, MaxDelay: time.Hour},
+		Passwords:       password.Policy{MinLength: 8},
+		Hashing:         password.Params{MemoryKiB: 19456, Time: 2, Threads: 1},
+		HashConcurrency: 4,
+	}
+}
+
+// compare takes an empty list for an absent one, and functions as they are.
+func compare(want, got config.Config) string {
+	return cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(password.Policy{}, "Blocked"))
+}
+
+func TestAnEmptyEnvironmentMeansTheDefaults(t *testing.T) {
+	t.Parallel()
+	got, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := compare(defaults(), got); diff != "" {
+		t.Errorf("config (-want +got):\n%s", diff)
+	}
+}
+
+// settings holds, for each variable, a good value with what it changes, and bad
+// values.
+var settings = map[string]struct {
+	good  string
+	alter func(c *config.Config)
+	bad   []string
+}{
+	"STEPUP_TABLE":                     {"t", func(c *config.Config) { c.Table = "t" }, nil},
+	"STEPUP_KEYRING":                   {"file:k", func(c *config.Config) { c.Keyring = "file:k" }, nil},
+	"STEPUP_INSTANCE":                  {"i", func(c *config.Config) { c.Instance = "i" }, []string{" "}},
+	"STEPUP_ORGANIZATIONS":             {"a, b,,c", func(c *config.Config) { c.Organizations = []string{"a", "b", "c"} }, []string{",", " , "}},
+	"STEPUP_ORIGINS":                   {"https://a, https://b", func(c *config.Config) { c.Origins = []string{"https://a", "https://b"} }, nil},
+	"STEPUP_TIMEOUT":                   {"3s", func(c *config.Config) { c.Timeout = 3 * time.Second }, badDurations},
+	"STEPUP_STORE_TIMEOUT":             {"1s", func(c *config.Config) { c.StoreTimeout = time.Second }, append([]string{"9s"}, badDurations...)},
+	"STEPUP_KEY_CACHE":                 {"1m", func(c *config.Config) { c.KeyCache = time.Minute }, badDurations},
+	"STEPUP_LOG_LEVEL":                 {"DEBUG", func(c *config.Config) { c.LogLevel = slog.LevelDebug }, []string{"canary"}},
+	"STEPUP_LOCKOUT_LIMIT":             {"3", func(c *config.Config) { c.Lockout.Limit = 3 }, append([]string{"-1", "101"}, badNumbers...)},
+	"STEPUP_LOCKOUT_FIRST_DELAY":       {"1m", func(c *config.Config) { c.Lockout.FirstDelay = time.Minute }, append([]string{"1ms", "2h"}, badDurations...)},
+	"STEPUP_LOCKOUT_MAX_DELAY":         {"2h", func(c *config.Config) { c.Lockout.MaxDelay = 2 * time.Hour }, append([]string{"1s"}, badDurations...)},
+	"STEPUP_LOCKOUT_USER_AT":           {"5", func(c *config.Config) { c.Lockout.LockUserAt = 5 }, append([]string{"-1"}, badNumbers...)},
+	"STEPUP_PASSWORD_MIN_LENGTH":       {"15", func(c *config.Config) { c.Passwords.MinLength = 15 }, append([]string{"-1", "7", "201"}, badNumbers...)},
+	"STEPUP_HASH_MEMORY_KIB":           {"65536", func(c *config.Config) { c.Hashing.MemoryKiB = 65536 }, append([]string{"-1", "4294967296"}, badNumbers...)},
+	"STEPUP_HASH_TIME":                 {"3", func(c *config.Config) { c.Hashing.Time = 3 }, append([]string{"-1", "4294967296"}, badNumbers...)},
+	"STEPUP_HASH_CONCURRENCY":          {"8", func(c *config.Config) { c.HashConcurrency = 8 }, badNumbers},
+	"AWS_REGION":                       {"eu-central-1", func(c *config.Config) { c.Region = "eu-central-1" }, nil},
+	"AWS_ENDPOINT_URL_DYNAMODB":        {"http://d", func(c *config.Config) { c.DynamoDBEndpoint = "http://d" }, nil},
+	"AWS_ENDPOINT_URL_SECRETS_MANAGER": {"http://s", func(c *config.Config) { c.SecretsEndpoint = "http://s" }, nil},
+}
+
+var (
+	badDurations = []string{"canary", "0s", "-1s", "5"}
+	badNumbers   = []string{"canary", "1.5", "99999999999999999999"}
+)
+
+func TestNamesListsEveryVariableOnce(t *testing.T) {
+	t.Parallel()
+	names := config.Names()
+	for name := range settings {
+		if !slices.Contains(names, name) {
+			t.Errorf("%s is not listed", name)
+		}
+	}
+	if len(names) != len(settings) {
+		t.Errorf("%d names, and %d in the table of this test: %v", len(names), len(settings), names)
+	}
+}
+
+func TestEveryVariableSetsItsField(t *testing.T) {
+	t.Parallel()
+	for name, s := range settings {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := load(name, s.good)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := defaults()
+			s.alter(&want)
+			if diff := compare(want, got); diff != "" {
+				t.Errorf("config (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAnEmptyValueMeansTheDefault(t *testing.T) {
+	t.Parallel()
+	for name := range settings {
+		got, err := load(name, "")
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := compare(defaults(), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestABadValueIsRefusedByNameAndNotRepeated(t *testing.T) {
+	t.Parallel()
+	for name, s := range settings {
+		for _, bad := range s.bad {
+			t.Run(name+"="+bad, func(t *testing.T) {
+				t.Parallel()
+				_, err := load(name, bad)
+				switch {
+				case err == nil:
+					t.Fatal("no error")
+				case !strings.Contains(err.Error(), group(name)):
+					t.Errorf("%q does not name %s", err, group(name))
+				case strings.Contains(err.Error(), "canary"):
+					t.Errorf("%q repeats the value", err)
+				}
+			})
+		}
+	}
+}
+
+// group is how an error names a variable: by its family, where only several values
+// together are wrong.
+func group(name string) string {
+	if strings.HasPrefix(name, "STEPUP_LOCKOUT_") {
+		return "STEPUP_LOCKOUT_"
+	}
+	return name
+}
+
+func TestEveryBadValueIsNamedAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := load("STEPUP_TIMEOUT", "canary", "STEPUP_LOCKOUT_LIMIT", "canary", "STEPUP_LOG_LEVEL", "canary")
+	for _, name := range []string{"STEPUP_TIMEOUT", "STEPUP_LOCKOUT_LIMIT", "STEPUP_LOG_LEVEL"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%v does not name %s", err, name)
+		}
+	}
+}

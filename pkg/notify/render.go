@@ -1,0 +1,162 @@
+package notify
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+)
+
+// defaultLanguage is what a reader gets whose language has no templates.
+const defaultLanguage = "en"
+
+// Renderer writes messages from templates. It is safe for concurrent use.
+type Renderer struct {
+	languages map[string]language // by lower-case tag
+}
+
+// NewRenderer reads the built-in templates and those of the operator, which may be
+// nil. A file of the operator replaces the built-in one of the same name, and a folder
+// with a new language must have all files that the folder "en" has. Every template is
+// tried out: one that is missing, unknown, malformed, or that mentions what there is
+// not, is an error with the file's name.
+//
+// The folders are named by language tags. In each, <kind>.txt is the text of a
+// message; a mail has <kind>.subject.txt too, which cannot mention Code and URL, and
+// <kind>.html, which defines the blocks "title", "lead", "button" and "note" of
+// layout.html beside the folders. expiry.txt in each folder puts Expiry in words: of
+// its fields Hours, Minutes and Seconds one is set. The last line of a text message,
+// with which browsers fill in the code, is added to what the template wrote.
+func NewRenderer(overrides fs.FS) (*Renderer, error) {
+	files, err := readFiles(overrides)
+	if err != nil {
+		return nil, err
+	}
+	r := &Renderer{languages: make(map[string]language)}
+	for _, tag := range files.languages() {
+		l, err := files.compile(tag)
+		if err != nil {
+			return nil, err
+		}
+		if err := l.tryOut(); err != nil {
+			return nil, err
+		}
+		r.languages[strings.ToLower(tag)] = l
+	}
+	return r, nil
+}
+
+// Render writes the message in the first of these that there are templates for: its
+// language as it stands, the base of that language, English. It returns ErrSMSNumber
+// or ErrEmailAddress when it cannot be sent to its To, and ErrMessage when anything
+// else in it cannot be used.
+func (r *Renderer) Render(m Message) (Rendered, error) {
+	if err := m.validate(); err != nil {
+		return Rendered{}, err
+	}
+	rendered, err := r.language(m.Language).render(m)
+	if err != nil {
+		return Rendered{}, ErrMessage.Wrap(err)
+	}
+	return rendered, nil
+}
+
+func (r *Renderer) language(tag string) language {
+	tag = strings.ToLower(strings.ReplaceAll(tag, "_", "-"))
+	base, _, _ := strings.Cut(tag, "-")
+	for _, candidate := range []string{tag, base} {
+		if l, ok := r.languages[candidate]; ok {
+			return l
+		}
+	}
+	return r.languages[defaultLanguage]
+}
+
+// span is a duration in its largest whole unit; the others are zero.
+type span struct{ Hours, Minutes, Seconds int }
+
+func spanOf(d time.Duration) span {
+	switch d = d.Truncate(time.Second); {
+	case d%time.Hour == 0:
+		return span{Hours: int(d / time.Hour)}
+	case d%time.Minute == 0:
+		return span{Minutes: int(d / time.Minute)}
+	default:
+		return span{Seconds: int(d / time.Second)}
+	}
+}
+
+// subjectView is what a subject may mention. Subjects are shown on locked screens and
+// kept in logs of mail servers, so there is no secret among it.
+type subjectView struct {
+	Language          string
+	Domain            string
+	UserID            string
+	LoginName         string
+	DisplayName       string
+	PreferredLanguage string
+	SessionID         string
+	Expiry            span
+}
+
+// view is what the rest of a message may mention.
+type view struct {
+	subjectView
+
+	Code, URL string
+}
+
+func viewOf(d Data, tag string) view {
+	d = d.clean()
+	return view{
+		Code: d.Code, URL: d.URL,
+		subjectView: subjectView{
+			Language: tag, Domain: d.Domain,
+			UserID: d.UserID, LoginName: d.LoginName, DisplayName: d.DisplayName,
+			PreferredLanguage: d.PreferredLanguage, SessionID: d.SessionID,
+			Expiry: spanOf(d.Expiry),
+		},
+	}
+}
+
+func (l language) render(m Message) (Rendered, error) {
+	v := viewOf(m.Data, l.tag)
+	t := l.kinds[m.Kind]
+	out := Rendered{Kind: m.Kind, Channel: m.Kind.Channel(), To: m.To, Code: m.Data.Code}
+	var err error
+	if out.Text, err = execute(t.text, v); err != nil {
+		return Rendered{}, err
+	}
+	if out.Channel == SMS {
+		out.Text = strings.TrimSpace(out.Text)
+		if v.Domain != "" {
+			out.Text += boundCode(v.Domain, v.Code)
+		}
+		return out, nil
+	}
+	if out.Subject, err = execute(t.subject, v.subjectView); err != nil {
+		return Rendered{}, err
+	}
+	out.Subject = oneLine(out.Subject)
+	out.HTML, err = execute(t.html, v)
+	return out, err
+}
+
+// tryOut renders every kind with and without the optional data, so that a template
+// that cannot be executed stops the start and not a login.
+func (l language) tryOut() error {
+	full := Data{
+		Code: "12345678", URL: "https://login.example.com/", Domain: "login.example.com",
+		UserID: "user", LoginName: "login", DisplayName: "name", PreferredLanguage: l.tag, SessionID: "session",
+	}
+	for _, kind := range Kinds() {
+		for _, data := range []Data{{Code: full.Code}, full} {
+			for _, data.Expiry = range []time.Duration{time.Second, time.Minute, time.Hour, 5 * time.Minute} {
+				if _, err := l.render(Message{Kind: kind, Data: data}); err != nil {
+					return fmt.Errorf("notify: templates: %w", err)
+				}
+			}
+		}
+	}
+	return nil
+}

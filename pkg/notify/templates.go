@@ -1,0 +1,186 @@
+package notify
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	htmltemplate "html/template"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	texttemplate "text/template"
+)
+
+//go:embed templates
+var builtIn embed.FS
+
+// Names of files that do not belong to one kind.
+const (
+	layoutFile = "layout.html"
+	expiryFile = "expiry.txt"
+)
+
+// language is the compiled templates of one language.
+type language struct {
+	tag   string
+	kinds map[Kind]kindTemplates
+}
+
+// kindTemplates are the parts of one kind; a text message has only a text.
+type kindTemplates struct {
+	subject, text, html executor
+}
+
+// executor is what text/template and html/template have in common.
+type executor interface {
+	Execute(w io.Writer, data any) error
+}
+
+func execute(t executor, data any) (string, error) {
+	var b bytes.Buffer
+	err := t.Execute(&b, data)
+	return b.String(), err
+}
+
+// fileNames returns the files that a language has.
+func fileNames() []string {
+	names := []string{expiryFile}
+	for _, kind := range Kinds() {
+		names = append(names, string(kind)+".txt")
+		if kind.Channel() == Email {
+			names = append(names, string(kind)+".subject.txt", string(kind)+".html")
+		}
+	}
+	return names
+}
+
+// files are the texts of templates by path.
+type files map[string]string
+
+// readFiles returns the built-in files, replaced by the operator's.
+func readFiles(overrides fs.FS) (files, error) {
+	all := files{}
+	own, err := fs.Sub(builtIn, "templates")
+	if err != nil {
+		return nil, err
+	}
+	for _, source := range []fs.FS{own, overrides} {
+		if source == nil {
+			continue
+		}
+		if err := fs.WalkDir(source, ".", all.read(source)); err != nil {
+			return nil, fmt.Errorf("notify: templates: %w", err)
+		}
+	}
+	return all, nil
+}
+
+// read returns a visitor that takes in every file. A name that means nothing is a
+// slip of the pen, and the message would silently say something else.
+func (f files) read(source fs.FS) fs.WalkDirFunc {
+	return func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		_, base, _ := strings.Cut(name, "/")
+		if name != layoutFile && !slices.Contains(fileNames(), base) {
+			return fmt.Errorf("%s: no template has this name", name)
+		}
+		text, err := fs.ReadFile(source, name)
+		f[name] = string(text)
+		return err
+	}
+}
+
+// languages returns the names of the folders.
+func (f files) languages() []string {
+	tags := map[string]bool{}
+	for name := range f {
+		if name != layoutFile {
+			tags[path.Dir(name)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(tags))
+}
+
+func (f files) compile(tag string) (language, error) {
+	l := language{tag: tag, kinds: make(map[Kind]kindTemplates)}
+	var problems []error
+	for _, kind := range Kinds() {
+		t, err := f.compileKind(tag, kind)
+		problems = append(problems, err)
+		l.kinds[kind] = t
+	}
+	if err := errors.Join(problems...); err != nil {
+		return language{}, fmt.Errorf("notify: templates: %w", err)
+	}
+	return l, nil
+}
+
+func (f files) compileKind(tag string, kind Kind) (t kindTemplates, err error) {
+	stem := tag + "/" + string(kind)
+	if t.text, err = f.compileText(tag, stem+".txt"); err != nil || kind.Channel() == SMS {
+		return t, err
+	}
+	if t.subject, err = f.compileText(tag, stem+".subject.txt"); err != nil {
+		return t, err
+	}
+	t.html, err = f.compileHTML(tag, stem+".html")
+	return t, err
+}
+
+// compileText makes a template of a file; {{template "expiry" .}} in it says how long
+// the code is good for.
+func (f files) compileText(tag, name string) (executor, error) {
+	t := texttemplate.New("")
+	err := f.parse(func(name, text string) error {
+		_, err := t.New(name).Parse(text)
+		return err
+	}, source{"expiry", tag + "/" + expiryFile}, source{name, name})
+	return named{t.Lookup(name), name}, err
+}
+
+// compileHTML makes a template of the layout and the blocks that the file defines.
+func (f files) compileHTML(tag, name string) (executor, error) {
+	t := htmltemplate.New("")
+	err := f.parse(func(name, text string) error {
+		_, err := t.New(name).Parse(text)
+		return err
+	}, source{"expiry", tag + "/" + expiryFile}, source{layoutFile, layoutFile}, source{name, name})
+	return named{t.Lookup(layoutFile), name}, err
+}
+
+// source is a file and the name of the template that is made of it.
+type source struct{ template, file string }
+
+func (f files) parse(add func(name, text string) error, sources ...source) error {
+	for _, s := range sources {
+		text, ok := f[s.file]
+		if !ok {
+			return fmt.Errorf("%s: %w", s.file, fs.ErrNotExist)
+		}
+		if err := add(s.template, text); err != nil {
+			return fmt.Errorf("%s: %w", s.file, err)
+		}
+	}
+	return nil
+}
+
+// named puts the name of its file before the errors of a template, whose own words
+// name the layout or nothing.
+type named struct {
+	executor
+
+	file string
+}
+
+func (n named) Execute(w io.Writer, data any) error {
+	if err := n.executor.Execute(w, data); err != nil {
+		return fmt.Errorf("%s: %w", n.file, err)
+	}
+	return nil
+}
