@@ -3,7 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
+
+	"github.com/stepup-auth/stepup/pkg/notify/inbox"
 )
 
 // call is one line to paste into a shell, and what its output must contain when
@@ -17,11 +20,15 @@ type call struct {
 
 // calls is the tour that dev prints and demo runs: the same text, so that what is
 // printed works.
-func calls(url, key string) []call {
+func calls(url, key string) ([]call, error) {
 	const auth = ` -H "Authorization: Bearer $KEY" `
+	program, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("where this program is: %w", err)
+	}
 	return []call{
-		{"the key of a login service, and where the service is",
-			`KEY=` + key + ` URL=` + url, ``},
+		{"the key of a login service, where the service is, and this program",
+			`KEY=` + key + ` URL=` + url + ` STEPUP=` + program, ``},
 		{"create a session for an hour, and keep its id",
 			`SESSION=$(curl -s $URL/v2/sessions` + auth + `-d '{"lifetime":"3600s"}' | sed -E 's/.*"sessionId": *"([^"]+)".*/\1/'); echo $SESSION`,
 			``},
@@ -34,9 +41,27 @@ func calls(url, key string) []call {
 		{"a wrong password changes nothing, and counts",
 			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"checks":{"password":{"password":"wrong"}}}'; echo`,
 			`COMMAND-3M0fs`},
+		{"a one-time code by SMS: set it up, ask for it, read the inbox, answer",
+			`curl -s -X POST $URL/v2/users/` + demoUserID + `/otp_sms` + auth + `-d '{}'; echo`, `details`},
+		{"",
+			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"challenges":{"otpSms":{}}}'; echo`, `challenges`},
+		{"",
+			`CODE=$(curl -s $URL/dev/inbox | grep -oE '"code":"[0-9]+"' | head -1 | grep -oE '[0-9]+'); echo $CODE`, ``},
+		{"",
+			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"checks":{"otpSms":{"code":"'$CODE'"}}}'; echo`, `sessionToken`},
+		{"a code by mail, handed to the caller instead of sent",
+			`curl -s -X POST $URL/v2/users/` + demoUserID + `/otp_email` + auth + `-d '{}'; echo`, `details`},
+		{"",
+			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"challenges":{"otpEmail":{"returnCode":{}}}}'; echo`, `otpEmail`},
+		{"an authenticator app, with this program as the app",
+			`SECRET=$(curl -s -X POST $URL/v2/users/` + demoUserID + `/totp` + auth + `-d '{}' | sed -E 's/.*"secret": *"([^"]+)".*/\1/'); echo $SECRET`, ``},
+		{"",
+			`curl -s -X POST $URL/v2/users/` + demoUserID + `/totp/verify` + auth + `-d '{"code":"'$($STEPUP totp $SECRET)'"}'; echo`, `details`},
+		{"the code that verified it is used up; the next one steps the session up",
+			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"checks":{"totp":{"code":"'$($STEPUP totp --in 30s $SECRET)'"}}}'; echo`, `sessionToken`},
 		{"look at it",
 			`curl -s $URL/v2/sessions/$SESSION` + auth + `; echo`,
-			`"password"`},
+			`"totp"`},
 		{"list the sessions that this key created",
 			`curl -s $URL/v2/sessions/search` + auth + `-d '{"queries":[{"creatorQuery":{}}]}'; echo`,
 			`totalResult`},
@@ -46,21 +71,29 @@ func calls(url, key string) []call {
 		{"now it is gone",
 			`curl -s $URL/v2/sessions/$SESSION` + auth + `; echo`,
 			`QUERY-SFeaa`},
-	}
+	}, nil
 }
 
 // welcome prints what a newcomer needs, and nothing else.
-func welcome(w io.Writer, url, key, data string) error {
+func welcome(w io.Writer, data, url, key string) error {
+	tour, err := calls(url, key)
+	if err != nil {
+		return err
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "stepup is running at %s\n\n", url)
 	fmt.Fprintf(&b, "  demo user   %s, password %q\n", demoUser, demoPassword)
 	fmt.Fprintf(&b, "  API key     %s\n", key)
+	fmt.Fprintf(&b, "  inbox       %s%s\n", url, inbox.Path)
 	fmt.Fprintf(&b, "  data, logs  %s\n\n", data)
 	b.WriteString("Paste these into another terminal:\n\n")
-	for _, c := range calls(url, key) {
-		fmt.Fprintf(&b, "# %s\n%s\n", c.title, c.line)
+	for _, c := range tour {
+		if c.title != "" {
+			fmt.Fprintf(&b, "# %s\n", c.title)
+		}
+		fmt.Fprintf(&b, "%s\n", c.line)
 	}
 	b.WriteString("\nCtrl-C stops; the data stays.\n")
-	_, err := io.WriteString(w, b.String())
+	_, err = io.WriteString(w, b.String())
 	return err
 }

@@ -29,9 +29,13 @@ func (d *demo) Run(ctx context.Context, t *terminal) (err error) {
 	temporary := dev{Listen: "127.0.0.1:0", Data: folder}
 	both.Go(func() error {
 		return temporary.run(serving, func(url, key string) error {
+			tour, err := calls(url, key)
+			if err != nil {
+				return err
+			}
 			both.Go(func() error {
 				defer stop()
-				return d.tour(serving, t, calls(url, key))
+				return d.tour(serving, t, tour)
 			})
 			return nil
 		})
@@ -58,9 +62,12 @@ func (d *demo) tour(ctx context.Context, t *terminal, tour []call) error {
 	answers := strings.Split(string(output), marker+"\n")
 	for i, c := range tour {
 		answer := strings.TrimSpace(answers[i])
-		t.sayf("# %s\n%s\n%s\n", c.title, c.line, answer)
+		if c.title != "" {
+			t.sayf("# %s", c.title)
+		}
+		t.sayf("%s\n%s\n", c.line, answer)
 		if !strings.Contains(answer, c.want) {
-			return fmt.Errorf("%q: the answer does not contain %s", c.title, c.want)
+			return fmt.Errorf("the answer to %q does not contain %s", c.line, c.want)
 		}
 	}
 	t.sayf("all %d calls answered as they should", len(tour))

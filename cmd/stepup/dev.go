@@ -10,9 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/notify/inbox"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -26,6 +28,8 @@ type dev struct {
 const (
 	demoUser     = "demo@stepup.test"
 	demoPassword = "correct horse battery"
+	demoUserID   = "demo"
+	demoPhone    = "+41446681800"
 	logFile      = "stepup.log"
 	keyFile      = "demo-key"
 )
@@ -33,7 +37,7 @@ const (
 // Run implements the command.
 func (d *dev) Run(ctx context.Context, t *terminal) error {
 	return d.run(ctx, func(url, key string) error {
-		return welcome(t.out, url, key, d.Data)
+		return welcome(t.out, d.Data, url, key)
 	})
 }
 
@@ -58,7 +62,8 @@ func (d *dev) run(ctx context.Context, ready func(url, key string) error) error 
 	}
 	defer logs.Close() //nolint:errcheck // nothing is buffered
 	logger := jsonLogger(logs, c.LogLevel)
-	service, err := place{Data: d.Data}.open(ctx, c, logger)
+	messages := inbox.New(inbox.DefaultCapacity, time.Now)
+	service, err := place{Data: d.Data, sender: messages}.open(ctx, c, logger)
 	if err != nil {
 		return err
 	}
@@ -71,7 +76,10 @@ func (d *dev) run(ctx context.Context, ready func(url, key string) error) error 
 		return err
 	}
 	return service.until(ctx, func(ctx context.Context, h http.Handler) error {
-		return serveHTTP(ctx, l, h, logger)
+		mux := http.NewServeMux()
+		mux.Handle("/", h)
+		mux.Handle(inbox.Path, messages)
+		return serveHTTP(ctx, l, mux, logger)
 	})
 }
 
@@ -111,10 +119,12 @@ func fillUser(ctx context.Context, s *opened) error {
 	_, err := s.Users.Create(ctx, access.Caller{ID: "stepup dev", Role: access.IAMOwner}, user.Registration{
 		Username: demoUser,
 		Profile:  user.Profile{GivenName: "Demo", FamilyName: "User", Language: "en"},
+		ID:       demoUserID,
 		Email:    user.Contact{Address: demoUser, Verified: true},
+		Phone:    user.Contact{Address: demoPhone, Verified: true},
 		Password: user.NewPassword{Plain: demoPassword},
 	})
-	if errors.Is(err, user.ErrLoginNameTaken) {
+	if errors.Is(err, user.ErrExists) || errors.Is(err, user.ErrLoginNameTaken) {
 		return nil
 	}
 	return err

@@ -21,6 +21,7 @@ type commands struct {
 	Demo    demo     `cmd:"" help:"Run the calls that dev prints against a temporary server and check each answer."`
 	Key     keys     `cmd:"" help:"Issue, list and revoke API keys."`
 	Keyring keyrings `cmd:"" help:"Make master keys."`
+	TOTP    totp     `cmd:"" name:"totp" help:"Print the code that an authenticator app would show."`
 }
 
 // terminal is where a command talks to a person; logs go elsewhere.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/notify"
 )
 
 // serve runs the service as it runs in a container.
@@ -25,6 +26,8 @@ type serve struct {
 // place says where the data is: on AWS when STEPUP_TABLE is set, else in a folder.
 type place struct {
 	Data string `default:".stepup" type:"path" help:"Folder of the embedded store, used unless STEPUP_TABLE is set."`
+
+	sender notify.Sender // of an embedded service; nil sends nothing
 }
 
 // opened is a service with what must happen beside it and after it.
@@ -36,7 +39,7 @@ type opened struct {
 }
 
 func (p place) open(ctx context.Context, c config.Config, logger *slog.Logger) (*opened, error) {
-	ambient := app.Ambient{Logger: logger, Now: time.Now, Random: rand.Reader}
+	ambient := app.Ambient{Logger: logger, Now: time.Now, Random: rand.Reader, Sender: p.sender}
 	if c.Table == "" {
 		e, err := app.InFolder(p.Data, c, ambient)
 		if err != nil {
