@@ -453,243 +453,6 @@ func (x *VerifyPasskeyRegistrationResponse) GetDetails() *v2.Details {
 	return nil
 }
 
-// CreatePasskeyRegistrationLinkRequest asks for a code with which the user registers a passkey.
-type CreatePasskeyRegistrationLinkRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The user's id.
-	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// How the code reaches the user. Unset mails it with the default link.
-	//
-	// Types that are valid to be assigned to Medium:
-	//
-	//	*CreatePasskeyRegistrationLinkRequest_SendLink
-	//	*CreatePasskeyRegistrationLinkRequest_ReturnCode
-	Medium        isCreatePasskeyRegistrationLinkRequest_Medium `protobuf_oneof:"medium"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CreatePasskeyRegistrationLinkRequest) Reset() {
-	*x = CreatePasskeyRegistrationLinkRequest{}
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CreatePasskeyRegistrationLinkRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CreatePasskeyRegistrationLinkRequest) ProtoMessage() {}
-
-func (x *CreatePasskeyRegistrationLinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CreatePasskeyRegistrationLinkRequest.ProtoReflect.Descriptor instead.
-func (*CreatePasskeyRegistrationLinkRequest) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *CreatePasskeyRegistrationLinkRequest) GetUserId() string {
-	if x != nil {
-		return x.UserId
-	}
-	return ""
-}
-
-func (x *CreatePasskeyRegistrationLinkRequest) GetMedium() isCreatePasskeyRegistrationLinkRequest_Medium {
-	if x != nil {
-		return x.Medium
-	}
-	return nil
-}
-
-func (x *CreatePasskeyRegistrationLinkRequest) GetSendLink() *SendPasskeyRegistrationLink {
-	if x != nil {
-		if x, ok := x.Medium.(*CreatePasskeyRegistrationLinkRequest_SendLink); ok {
-			return x.SendLink
-		}
-	}
-	return nil
-}
-
-func (x *CreatePasskeyRegistrationLinkRequest) GetReturnCode() *ReturnPasskeyRegistrationCode {
-	if x != nil {
-		if x, ok := x.Medium.(*CreatePasskeyRegistrationLinkRequest_ReturnCode); ok {
-			return x.ReturnCode
-		}
-	}
-	return nil
-}
-
-type isCreatePasskeyRegistrationLinkRequest_Medium interface {
-	isCreatePasskeyRegistrationLinkRequest_Medium()
-}
-
-type CreatePasskeyRegistrationLinkRequest_SendLink struct {
-	// Mail a link that carries the code.
-	SendLink *SendPasskeyRegistrationLink `protobuf:"bytes,2,opt,name=send_link,json=sendLink,proto3,oneof"`
-}
-
-type CreatePasskeyRegistrationLinkRequest_ReturnCode struct {
-	// Return the code to the caller.
-	ReturnCode *ReturnPasskeyRegistrationCode `protobuf:"bytes,3,opt,name=return_code,json=returnCode,proto3,oneof"`
-}
-
-func (*CreatePasskeyRegistrationLinkRequest_SendLink) isCreatePasskeyRegistrationLinkRequest_Medium() {
-}
-
-func (*CreatePasskeyRegistrationLinkRequest_ReturnCode) isCreatePasskeyRegistrationLinkRequest_Medium() {
-}
-
-// CreatePasskeyRegistrationLinkResponse confirms that the code was issued.
-type CreatePasskeyRegistrationLinkResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The state of the record.
-	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
-	// The code, when its return was asked for.
-	Code          *PasskeyRegistrationCode `protobuf:"bytes,2,opt,name=code,proto3,oneof" json:"code,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CreatePasskeyRegistrationLinkResponse) Reset() {
-	*x = CreatePasskeyRegistrationLinkResponse{}
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CreatePasskeyRegistrationLinkResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CreatePasskeyRegistrationLinkResponse) ProtoMessage() {}
-
-func (x *CreatePasskeyRegistrationLinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CreatePasskeyRegistrationLinkResponse.ProtoReflect.Descriptor instead.
-func (*CreatePasskeyRegistrationLinkResponse) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *CreatePasskeyRegistrationLinkResponse) GetDetails() *v2.Details {
-	if x != nil {
-		return x.Details
-	}
-	return nil
-}
-
-func (x *CreatePasskeyRegistrationLinkResponse) GetCode() *PasskeyRegistrationCode {
-	if x != nil {
-		return x.Code
-	}
-	return nil
-}
-
-// SendPasskeyRegistrationLink mails the code to the user.
-type SendPasskeyRegistrationLink struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Link to put into the mail, as a Go text/template. The default link is used when it is
-	// absent.
-	UrlTemplate   *string `protobuf:"bytes,1,opt,name=url_template,json=urlTemplate,proto3,oneof" json:"url_template,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SendPasskeyRegistrationLink) Reset() {
-	*x = SendPasskeyRegistrationLink{}
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SendPasskeyRegistrationLink) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SendPasskeyRegistrationLink) ProtoMessage() {}
-
-func (x *SendPasskeyRegistrationLink) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SendPasskeyRegistrationLink.ProtoReflect.Descriptor instead.
-func (*SendPasskeyRegistrationLink) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *SendPasskeyRegistrationLink) GetUrlTemplate() string {
-	if x != nil && x.UrlTemplate != nil {
-		return *x.UrlTemplate
-	}
-	return ""
-}
-
-// ReturnPasskeyRegistrationCode returns the code in the response and mails nothing.
-type ReturnPasskeyRegistrationCode struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ReturnPasskeyRegistrationCode) Reset() {
-	*x = ReturnPasskeyRegistrationCode{}
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ReturnPasskeyRegistrationCode) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ReturnPasskeyRegistrationCode) ProtoMessage() {}
-
-func (x *ReturnPasskeyRegistrationCode) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ReturnPasskeyRegistrationCode.ProtoReflect.Descriptor instead.
-func (*ReturnPasskeyRegistrationCode) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{9}
-}
-
 // ListPasskeysRequest names the user whose passkeys are listed.
 type ListPasskeysRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -701,7 +464,7 @@ type ListPasskeysRequest struct {
 
 func (x *ListPasskeysRequest) Reset() {
 	*x = ListPasskeysRequest{}
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[10]
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +476,7 @@ func (x *ListPasskeysRequest) String() string {
 func (*ListPasskeysRequest) ProtoMessage() {}
 
 func (x *ListPasskeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[10]
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +489,7 @@ func (x *ListPasskeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPasskeysRequest.ProtoReflect.Descriptor instead.
 func (*ListPasskeysRequest) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{10}
+	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListPasskeysRequest) GetUserId() string {
@@ -749,7 +512,7 @@ type ListPasskeysResponse struct {
 
 func (x *ListPasskeysResponse) Reset() {
 	*x = ListPasskeysResponse{}
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[11]
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +524,7 @@ func (x *ListPasskeysResponse) String() string {
 func (*ListPasskeysResponse) ProtoMessage() {}
 
 func (x *ListPasskeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[11]
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +537,7 @@ func (x *ListPasskeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPasskeysResponse.ProtoReflect.Descriptor instead.
 func (*ListPasskeysResponse) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{11}
+	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListPasskeysResponse) GetDetails() *v2.ListDetails {
@@ -804,7 +567,7 @@ type RemovePasskeyRequest struct {
 
 func (x *RemovePasskeyRequest) Reset() {
 	*x = RemovePasskeyRequest{}
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[12]
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +579,7 @@ func (x *RemovePasskeyRequest) String() string {
 func (*RemovePasskeyRequest) ProtoMessage() {}
 
 func (x *RemovePasskeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[12]
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +592,7 @@ func (x *RemovePasskeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePasskeyRequest.ProtoReflect.Descriptor instead.
 func (*RemovePasskeyRequest) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{12}
+	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RemovePasskeyRequest) GetUserId() string {
@@ -857,7 +620,7 @@ type RemovePasskeyResponse struct {
 
 func (x *RemovePasskeyResponse) Reset() {
 	*x = RemovePasskeyResponse{}
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[13]
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -869,7 +632,7 @@ func (x *RemovePasskeyResponse) String() string {
 func (*RemovePasskeyResponse) ProtoMessage() {}
 
 func (x *RemovePasskeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[13]
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -882,7 +645,7 @@ func (x *RemovePasskeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePasskeyResponse.ProtoReflect.Descriptor instead.
 func (*RemovePasskeyResponse) Descriptor() ([]byte, []int) {
-	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{13}
+	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RemovePasskeyResponse) GetDetails() *v2.Details {
@@ -928,23 +691,7 @@ const file_zitadel_user_v2_passkey_proto_rawDesc = "" +
 	"\fpasskey_name\x18\x04 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\vpasskeyName\"Y\n" +
 	"!VerifyPasskeyRegistrationResponse\x124\n" +
-	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\"\xf5\x01\n" +
-	"$CreatePasskeyRegistrationLinkRequest\x12#\n" +
-	"\auser_id\x18\x01 \x01(\tB\n" +
-	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x12K\n" +
-	"\tsend_link\x18\x02 \x01(\v2,.zitadel.user.v2.SendPasskeyRegistrationLinkH\x00R\bsendLink\x12Q\n" +
-	"\vreturn_code\x18\x03 \x01(\v2..zitadel.user.v2.ReturnPasskeyRegistrationCodeH\x00R\n" +
-	"returnCodeB\b\n" +
-	"\x06medium\"\xa9\x01\n" +
-	"%CreatePasskeyRegistrationLinkResponse\x124\n" +
-	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x12A\n" +
-	"\x04code\x18\x02 \x01(\v2(.zitadel.user.v2.PasskeyRegistrationCodeH\x00R\x04code\x88\x01\x01B\a\n" +
-	"\x05_code\"b\n" +
-	"\x1bSendPasskeyRegistrationLink\x122\n" +
-	"\furl_template\x18\x01 \x01(\tB\n" +
-	"\xfaB\ar\x05\x10\x01\x18\xc8\x01H\x00R\vurlTemplate\x88\x01\x01B\x0f\n" +
-	"\r_url_template\"\x1f\n" +
-	"\x1dReturnPasskeyRegistrationCode\":\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\":\n" +
 	"\x13ListPasskeysRequest\x12#\n" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\"\x82\x01\n" +
@@ -977,48 +724,40 @@ func file_zitadel_user_v2_passkey_proto_rawDescGZIP() []byte {
 }
 
 var file_zitadel_user_v2_passkey_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_zitadel_user_v2_passkey_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_zitadel_user_v2_passkey_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_zitadel_user_v2_passkey_proto_goTypes = []any{
-	(PasskeyAuthenticator)(0),                     // 0: zitadel.user.v2.PasskeyAuthenticator
-	(*Passkey)(nil),                               // 1: zitadel.user.v2.Passkey
-	(*PasskeyRegistrationCode)(nil),               // 2: zitadel.user.v2.PasskeyRegistrationCode
-	(*RegisterPasskeyRequest)(nil),                // 3: zitadel.user.v2.RegisterPasskeyRequest
-	(*RegisterPasskeyResponse)(nil),               // 4: zitadel.user.v2.RegisterPasskeyResponse
-	(*VerifyPasskeyRegistrationRequest)(nil),      // 5: zitadel.user.v2.VerifyPasskeyRegistrationRequest
-	(*VerifyPasskeyRegistrationResponse)(nil),     // 6: zitadel.user.v2.VerifyPasskeyRegistrationResponse
-	(*CreatePasskeyRegistrationLinkRequest)(nil),  // 7: zitadel.user.v2.CreatePasskeyRegistrationLinkRequest
-	(*CreatePasskeyRegistrationLinkResponse)(nil), // 8: zitadel.user.v2.CreatePasskeyRegistrationLinkResponse
-	(*SendPasskeyRegistrationLink)(nil),           // 9: zitadel.user.v2.SendPasskeyRegistrationLink
-	(*ReturnPasskeyRegistrationCode)(nil),         // 10: zitadel.user.v2.ReturnPasskeyRegistrationCode
-	(*ListPasskeysRequest)(nil),                   // 11: zitadel.user.v2.ListPasskeysRequest
-	(*ListPasskeysResponse)(nil),                  // 12: zitadel.user.v2.ListPasskeysResponse
-	(*RemovePasskeyRequest)(nil),                  // 13: zitadel.user.v2.RemovePasskeyRequest
-	(*RemovePasskeyResponse)(nil),                 // 14: zitadel.user.v2.RemovePasskeyResponse
-	(AuthFactorState)(0),                          // 15: zitadel.user.v2.AuthFactorState
-	(*v2.Details)(nil),                            // 16: zitadel.object.v2.Details
-	(*structpb.Struct)(nil),                       // 17: google.protobuf.Struct
-	(*v2.ListDetails)(nil),                        // 18: zitadel.object.v2.ListDetails
+	(PasskeyAuthenticator)(0),                 // 0: zitadel.user.v2.PasskeyAuthenticator
+	(*Passkey)(nil),                           // 1: zitadel.user.v2.Passkey
+	(*PasskeyRegistrationCode)(nil),           // 2: zitadel.user.v2.PasskeyRegistrationCode
+	(*RegisterPasskeyRequest)(nil),            // 3: zitadel.user.v2.RegisterPasskeyRequest
+	(*RegisterPasskeyResponse)(nil),           // 4: zitadel.user.v2.RegisterPasskeyResponse
+	(*VerifyPasskeyRegistrationRequest)(nil),  // 5: zitadel.user.v2.VerifyPasskeyRegistrationRequest
+	(*VerifyPasskeyRegistrationResponse)(nil), // 6: zitadel.user.v2.VerifyPasskeyRegistrationResponse
+	(*ListPasskeysRequest)(nil),               // 7: zitadel.user.v2.ListPasskeysRequest
+	(*ListPasskeysResponse)(nil),              // 8: zitadel.user.v2.ListPasskeysResponse
+	(*RemovePasskeyRequest)(nil),              // 9: zitadel.user.v2.RemovePasskeyRequest
+	(*RemovePasskeyResponse)(nil),             // 10: zitadel.user.v2.RemovePasskeyResponse
+	(AuthFactorState)(0),                      // 11: zitadel.user.v2.AuthFactorState
+	(*v2.Details)(nil),                        // 12: zitadel.object.v2.Details
+	(*structpb.Struct)(nil),                   // 13: google.protobuf.Struct
+	(*v2.ListDetails)(nil),                    // 14: zitadel.object.v2.ListDetails
 }
 var file_zitadel_user_v2_passkey_proto_depIdxs = []int32{
-	15, // 0: zitadel.user.v2.Passkey.state:type_name -> zitadel.user.v2.AuthFactorState
+	11, // 0: zitadel.user.v2.Passkey.state:type_name -> zitadel.user.v2.AuthFactorState
 	2,  // 1: zitadel.user.v2.RegisterPasskeyRequest.code:type_name -> zitadel.user.v2.PasskeyRegistrationCode
 	0,  // 2: zitadel.user.v2.RegisterPasskeyRequest.authenticator:type_name -> zitadel.user.v2.PasskeyAuthenticator
-	16, // 3: zitadel.user.v2.RegisterPasskeyResponse.details:type_name -> zitadel.object.v2.Details
-	17, // 4: zitadel.user.v2.RegisterPasskeyResponse.public_key_credential_creation_options:type_name -> google.protobuf.Struct
-	17, // 5: zitadel.user.v2.VerifyPasskeyRegistrationRequest.public_key_credential:type_name -> google.protobuf.Struct
-	16, // 6: zitadel.user.v2.VerifyPasskeyRegistrationResponse.details:type_name -> zitadel.object.v2.Details
-	9,  // 7: zitadel.user.v2.CreatePasskeyRegistrationLinkRequest.send_link:type_name -> zitadel.user.v2.SendPasskeyRegistrationLink
-	10, // 8: zitadel.user.v2.CreatePasskeyRegistrationLinkRequest.return_code:type_name -> zitadel.user.v2.ReturnPasskeyRegistrationCode
-	16, // 9: zitadel.user.v2.CreatePasskeyRegistrationLinkResponse.details:type_name -> zitadel.object.v2.Details
-	2,  // 10: zitadel.user.v2.CreatePasskeyRegistrationLinkResponse.code:type_name -> zitadel.user.v2.PasskeyRegistrationCode
-	18, // 11: zitadel.user.v2.ListPasskeysResponse.details:type_name -> zitadel.object.v2.ListDetails
-	1,  // 12: zitadel.user.v2.ListPasskeysResponse.result:type_name -> zitadel.user.v2.Passkey
-	16, // 13: zitadel.user.v2.RemovePasskeyResponse.details:type_name -> zitadel.object.v2.Details
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	12, // 3: zitadel.user.v2.RegisterPasskeyResponse.details:type_name -> zitadel.object.v2.Details
+	13, // 4: zitadel.user.v2.RegisterPasskeyResponse.public_key_credential_creation_options:type_name -> google.protobuf.Struct
+	13, // 5: zitadel.user.v2.VerifyPasskeyRegistrationRequest.public_key_credential:type_name -> google.protobuf.Struct
+	12, // 6: zitadel.user.v2.VerifyPasskeyRegistrationResponse.details:type_name -> zitadel.object.v2.Details
+	14, // 7: zitadel.user.v2.ListPasskeysResponse.details:type_name -> zitadel.object.v2.ListDetails
+	1,  // 8: zitadel.user.v2.ListPasskeysResponse.result:type_name -> zitadel.user.v2.Passkey
+	12, // 9: zitadel.user.v2.RemovePasskeyResponse.details:type_name -> zitadel.object.v2.Details
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_zitadel_user_v2_passkey_proto_init() }
@@ -1028,19 +767,13 @@ func file_zitadel_user_v2_passkey_proto_init() {
 	}
 	file_zitadel_user_v2_factor_proto_init()
 	file_zitadel_user_v2_passkey_proto_msgTypes[2].OneofWrappers = []any{}
-	file_zitadel_user_v2_passkey_proto_msgTypes[6].OneofWrappers = []any{
-		(*CreatePasskeyRegistrationLinkRequest_SendLink)(nil),
-		(*CreatePasskeyRegistrationLinkRequest_ReturnCode)(nil),
-	}
-	file_zitadel_user_v2_passkey_proto_msgTypes[7].OneofWrappers = []any{}
-	file_zitadel_user_v2_passkey_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_zitadel_user_v2_passkey_proto_rawDesc), len(file_zitadel_user_v2_passkey_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -32,17 +32,8 @@ const (
 	UserService_DeactivateUser_FullMethodName                = "/zitadel.user.v2.UserService/DeactivateUser"
 	UserService_ReactivateUser_FullMethodName                = "/zitadel.user.v2.UserService/ReactivateUser"
 	UserService_DeleteUser_FullMethodName                    = "/zitadel.user.v2.UserService/DeleteUser"
-	UserService_SetEmail_FullMethodName                      = "/zitadel.user.v2.UserService/SetEmail"
-	UserService_ResendEmailCode_FullMethodName               = "/zitadel.user.v2.UserService/ResendEmailCode"
-	UserService_SendEmailCode_FullMethodName                 = "/zitadel.user.v2.UserService/SendEmailCode"
-	UserService_VerifyEmail_FullMethodName                   = "/zitadel.user.v2.UserService/VerifyEmail"
-	UserService_SetPhone_FullMethodName                      = "/zitadel.user.v2.UserService/SetPhone"
-	UserService_RemovePhone_FullMethodName                   = "/zitadel.user.v2.UserService/RemovePhone"
-	UserService_ResendPhoneCode_FullMethodName               = "/zitadel.user.v2.UserService/ResendPhoneCode"
-	UserService_VerifyPhone_FullMethodName                   = "/zitadel.user.v2.UserService/VerifyPhone"
 	UserService_RegisterPasskey_FullMethodName               = "/zitadel.user.v2.UserService/RegisterPasskey"
 	UserService_VerifyPasskeyRegistration_FullMethodName     = "/zitadel.user.v2.UserService/VerifyPasskeyRegistration"
-	UserService_CreatePasskeyRegistrationLink_FullMethodName = "/zitadel.user.v2.UserService/CreatePasskeyRegistrationLink"
 	UserService_ListPasskeys_FullMethodName                  = "/zitadel.user.v2.UserService/ListPasskeys"
 	UserService_RemovePasskey_FullMethodName                 = "/zitadel.user.v2.UserService/RemovePasskey"
 	UserService_RegisterU2F_FullMethodName                   = "/zitadel.user.v2.UserService/RegisterU2F"
@@ -91,30 +82,11 @@ type UserServiceClient interface {
 	ReactivateUser(ctx context.Context, in *ReactivateUserRequest, opts ...grpc.CallOption) (*ReactivateUserResponse, error)
 	// DeleteUser removes a user for good.
 	DeleteUser(ctx context.Context, in *DeleteUserRequest, opts ...grpc.CallOption) (*DeleteUserResponse, error)
-	// SetEmail replaces the e-mail address of a person.
-	SetEmail(ctx context.Context, in *SetEmailRequest, opts ...grpc.CallOption) (*SetEmailResponse, error)
-	// ResendEmailCode issues another code for the e-mail address. There has to be an open one.
-	ResendEmailCode(ctx context.Context, in *ResendEmailCodeRequest, opts ...grpc.CallOption) (*ResendEmailCodeResponse, error)
-	// SendEmailCode issues a code for the e-mail address, whether or not one is open.
-	SendEmailCode(ctx context.Context, in *SendEmailCodeRequest, opts ...grpc.CallOption) (*SendEmailCodeResponse, error)
-	// VerifyEmail verifies the e-mail address with the code that was issued for it.
-	VerifyEmail(ctx context.Context, in *VerifyEmailRequest, opts ...grpc.CallOption) (*VerifyEmailResponse, error)
-	// SetPhone replaces the phone number of a person.
-	SetPhone(ctx context.Context, in *SetPhoneRequest, opts ...grpc.CallOption) (*SetPhoneResponse, error)
-	// RemovePhone removes the phone number of a person.
-	RemovePhone(ctx context.Context, in *RemovePhoneRequest, opts ...grpc.CallOption) (*RemovePhoneResponse, error)
-	// ResendPhoneCode issues another code for the phone number. There has to be an open one.
-	ResendPhoneCode(ctx context.Context, in *ResendPhoneCodeRequest, opts ...grpc.CallOption) (*ResendPhoneCodeResponse, error)
-	// VerifyPhone verifies the phone number with the code that was issued for it.
-	VerifyPhone(ctx context.Context, in *VerifyPhoneRequest, opts ...grpc.CallOption) (*VerifyPhoneResponse, error)
 	// RegisterPasskey starts the registration of a passkey, which is a WebAuthn credential that
 	// verifies its user.
 	RegisterPasskey(ctx context.Context, in *RegisterPasskeyRequest, opts ...grpc.CallOption) (*RegisterPasskeyResponse, error)
 	// VerifyPasskeyRegistration completes the registration of a passkey.
 	VerifyPasskeyRegistration(ctx context.Context, in *VerifyPasskeyRegistrationRequest, opts ...grpc.CallOption) (*VerifyPasskeyRegistrationResponse, error)
-	// CreatePasskeyRegistrationLink issues a code with which the user registers a passkey
-	// without being signed in.
-	CreatePasskeyRegistrationLink(ctx context.Context, in *CreatePasskeyRegistrationLinkRequest, opts ...grpc.CallOption) (*CreatePasskeyRegistrationLinkResponse, error)
 	// ListPasskeys lists the passkeys of a user.
 	ListPasskeys(ctx context.Context, in *ListPasskeysRequest, opts ...grpc.CallOption) (*ListPasskeysResponse, error)
 	// RemovePasskey removes a passkey.
@@ -273,86 +245,6 @@ func (c *userServiceClient) DeleteUser(ctx context.Context, in *DeleteUserReques
 	return out, nil
 }
 
-func (c *userServiceClient) SetEmail(ctx context.Context, in *SetEmailRequest, opts ...grpc.CallOption) (*SetEmailResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(SetEmailResponse)
-	err := c.cc.Invoke(ctx, UserService_SetEmail_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *userServiceClient) ResendEmailCode(ctx context.Context, in *ResendEmailCodeRequest, opts ...grpc.CallOption) (*ResendEmailCodeResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ResendEmailCodeResponse)
-	err := c.cc.Invoke(ctx, UserService_ResendEmailCode_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *userServiceClient) SendEmailCode(ctx context.Context, in *SendEmailCodeRequest, opts ...grpc.CallOption) (*SendEmailCodeResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(SendEmailCodeResponse)
-	err := c.cc.Invoke(ctx, UserService_SendEmailCode_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *userServiceClient) VerifyEmail(ctx context.Context, in *VerifyEmailRequest, opts ...grpc.CallOption) (*VerifyEmailResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(VerifyEmailResponse)
-	err := c.cc.Invoke(ctx, UserService_VerifyEmail_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *userServiceClient) SetPhone(ctx context.Context, in *SetPhoneRequest, opts ...grpc.CallOption) (*SetPhoneResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(SetPhoneResponse)
-	err := c.cc.Invoke(ctx, UserService_SetPhone_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *userServiceClient) RemovePhone(ctx context.Context, in *RemovePhoneRequest, opts ...grpc.CallOption) (*RemovePhoneResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(RemovePhoneResponse)
-	err := c.cc.Invoke(ctx, UserService_RemovePhone_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *userServiceClient) ResendPhoneCode(ctx context.Context, in *ResendPhoneCodeRequest, opts ...grpc.CallOption) (*ResendPhoneCodeResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ResendPhoneCodeResponse)
-	err := c.cc.Invoke(ctx, UserService_ResendPhoneCode_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *userServiceClient) VerifyPhone(ctx context.Context, in *VerifyPhoneRequest, opts ...grpc.CallOption) (*VerifyPhoneResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(VerifyPhoneResponse)
-	err := c.cc.Invoke(ctx, UserService_VerifyPhone_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 func (c *userServiceClient) RegisterPasskey(ctx context.Context, in *RegisterPasskeyRequest, opts ...grpc.CallOption) (*RegisterPasskeyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RegisterPasskeyResponse)
@@ -367,16 +259,6 @@ func (c *userServiceClient) VerifyPasskeyRegistration(ctx context.Context, in *V
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(VerifyPasskeyRegistrationResponse)
 	err := c.cc.Invoke(ctx, UserService_VerifyPasskeyRegistration_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *userServiceClient) CreatePasskeyRegistrationLink(ctx context.Context, in *CreatePasskeyRegistrationLinkRequest, opts ...grpc.CallOption) (*CreatePasskeyRegistrationLinkResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(CreatePasskeyRegistrationLinkResponse)
-	err := c.cc.Invoke(ctx, UserService_CreatePasskeyRegistrationLink_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -573,30 +455,11 @@ type UserServiceServer interface {
 	ReactivateUser(context.Context, *ReactivateUserRequest) (*ReactivateUserResponse, error)
 	// DeleteUser removes a user for good.
 	DeleteUser(context.Context, *DeleteUserRequest) (*DeleteUserResponse, error)
-	// SetEmail replaces the e-mail address of a person.
-	SetEmail(context.Context, *SetEmailRequest) (*SetEmailResponse, error)
-	// ResendEmailCode issues another code for the e-mail address. There has to be an open one.
-	ResendEmailCode(context.Context, *ResendEmailCodeRequest) (*ResendEmailCodeResponse, error)
-	// SendEmailCode issues a code for the e-mail address, whether or not one is open.
-	SendEmailCode(context.Context, *SendEmailCodeRequest) (*SendEmailCodeResponse, error)
-	// VerifyEmail verifies the e-mail address with the code that was issued for it.
-	VerifyEmail(context.Context, *VerifyEmailRequest) (*VerifyEmailResponse, error)
-	// SetPhone replaces the phone number of a person.
-	SetPhone(context.Context, *SetPhoneRequest) (*SetPhoneResponse, error)
-	// RemovePhone removes the phone number of a person.
-	RemovePhone(context.Context, *RemovePhoneRequest) (*RemovePhoneResponse, error)
-	// ResendPhoneCode issues another code for the phone number. There has to be an open one.
-	ResendPhoneCode(context.Context, *ResendPhoneCodeRequest) (*ResendPhoneCodeResponse, error)
-	// VerifyPhone verifies the phone number with the code that was issued for it.
-	VerifyPhone(context.Context, *VerifyPhoneRequest) (*VerifyPhoneResponse, error)
 	// RegisterPasskey starts the registration of a passkey, which is a WebAuthn credential that
 	// verifies its user.
 	RegisterPasskey(context.Context, *RegisterPasskeyRequest) (*RegisterPasskeyResponse, error)
 	// VerifyPasskeyRegistration completes the registration of a passkey.
 	VerifyPasskeyRegistration(context.Context, *VerifyPasskeyRegistrationRequest) (*VerifyPasskeyRegistrationResponse, error)
-	// CreatePasskeyRegistrationLink issues a code with which the user registers a passkey
-	// without being signed in.
-	CreatePasskeyRegistrationLink(context.Context, *CreatePasskeyRegistrationLinkRequest) (*CreatePasskeyRegistrationLinkResponse, error)
 	// ListPasskeys lists the passkeys of a user.
 	ListPasskeys(context.Context, *ListPasskeysRequest) (*ListPasskeysResponse, error)
 	// RemovePasskey removes a passkey.
@@ -677,38 +540,11 @@ func (UnimplementedUserServiceServer) ReactivateUser(context.Context, *Reactivat
 func (UnimplementedUserServiceServer) DeleteUser(context.Context, *DeleteUserRequest) (*DeleteUserResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteUser not implemented")
 }
-func (UnimplementedUserServiceServer) SetEmail(context.Context, *SetEmailRequest) (*SetEmailResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method SetEmail not implemented")
-}
-func (UnimplementedUserServiceServer) ResendEmailCode(context.Context, *ResendEmailCodeRequest) (*ResendEmailCodeResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ResendEmailCode not implemented")
-}
-func (UnimplementedUserServiceServer) SendEmailCode(context.Context, *SendEmailCodeRequest) (*SendEmailCodeResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method SendEmailCode not implemented")
-}
-func (UnimplementedUserServiceServer) VerifyEmail(context.Context, *VerifyEmailRequest) (*VerifyEmailResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method VerifyEmail not implemented")
-}
-func (UnimplementedUserServiceServer) SetPhone(context.Context, *SetPhoneRequest) (*SetPhoneResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method SetPhone not implemented")
-}
-func (UnimplementedUserServiceServer) RemovePhone(context.Context, *RemovePhoneRequest) (*RemovePhoneResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method RemovePhone not implemented")
-}
-func (UnimplementedUserServiceServer) ResendPhoneCode(context.Context, *ResendPhoneCodeRequest) (*ResendPhoneCodeResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ResendPhoneCode not implemented")
-}
-func (UnimplementedUserServiceServer) VerifyPhone(context.Context, *VerifyPhoneRequest) (*VerifyPhoneResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method VerifyPhone not implemented")
-}
 func (UnimplementedUserServiceServer) RegisterPasskey(context.Context, *RegisterPasskeyRequest) (*RegisterPasskeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RegisterPasskey not implemented")
 }
 func (UnimplementedUserServiceServer) VerifyPasskeyRegistration(context.Context, *VerifyPasskeyRegistrationRequest) (*VerifyPasskeyRegistrationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method VerifyPasskeyRegistration not implemented")
-}
-func (UnimplementedUserServiceServer) CreatePasskeyRegistrationLink(context.Context, *CreatePasskeyRegistrationLinkRequest) (*CreatePasskeyRegistrationLinkResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method CreatePasskeyRegistrationLink not implemented")
 }
 func (UnimplementedUserServiceServer) ListPasskeys(context.Context, *ListPasskeysRequest) (*ListPasskeysResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPasskeys not implemented")
@@ -976,150 +812,6 @@ func _UserService_DeleteUser_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
-func _UserService_SetEmail_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(SetEmailRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(UserServiceServer).SetEmail(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: UserService_SetEmail_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(UserServiceServer).SetEmail(ctx, req.(*SetEmailRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _UserService_ResendEmailCode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ResendEmailCodeRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(UserServiceServer).ResendEmailCode(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: UserService_ResendEmailCode_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(UserServiceServer).ResendEmailCode(ctx, req.(*ResendEmailCodeRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _UserService_SendEmailCode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(SendEmailCodeRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(UserServiceServer).SendEmailCode(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: UserService_SendEmailCode_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(UserServiceServer).SendEmailCode(ctx, req.(*SendEmailCodeRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _UserService_VerifyEmail_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(VerifyEmailRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(UserServiceServer).VerifyEmail(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: UserService_VerifyEmail_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(UserServiceServer).VerifyEmail(ctx, req.(*VerifyEmailRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _UserService_SetPhone_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(SetPhoneRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(UserServiceServer).SetPhone(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: UserService_SetPhone_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(UserServiceServer).SetPhone(ctx, req.(*SetPhoneRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _UserService_RemovePhone_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(RemovePhoneRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(UserServiceServer).RemovePhone(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: UserService_RemovePhone_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(UserServiceServer).RemovePhone(ctx, req.(*RemovePhoneRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _UserService_ResendPhoneCode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ResendPhoneCodeRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(UserServiceServer).ResendPhoneCode(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: UserService_ResendPhoneCode_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(UserServiceServer).ResendPhoneCode(ctx, req.(*ResendPhoneCodeRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _UserService_VerifyPhone_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(VerifyPhoneRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(UserServiceServer).VerifyPhone(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: UserService_VerifyPhone_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(UserServiceServer).VerifyPhone(ctx, req.(*VerifyPhoneRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
 func _UserService_RegisterPasskey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RegisterPasskeyRequest)
 	if err := dec(in); err != nil {
@@ -1152,24 +844,6 @@ func _UserService_VerifyPasskeyRegistration_Handler(srv interface{}, ctx context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(UserServiceServer).VerifyPasskeyRegistration(ctx, req.(*VerifyPasskeyRegistrationRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _UserService_CreatePasskeyRegistrationLink_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(CreatePasskeyRegistrationLinkRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(UserServiceServer).CreatePasskeyRegistrationLink(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: UserService_CreatePasskeyRegistrationLink_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(UserServiceServer).CreatePasskeyRegistrationLink(ctx, req.(*CreatePasskeyRegistrationLinkRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1514,48 +1188,12 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _UserService_DeleteUser_Handler,
 		},
 		{
-			MethodName: "SetEmail",
-			Handler:    _UserService_SetEmail_Handler,
-		},
-		{
-			MethodName: "ResendEmailCode",
-			Handler:    _UserService_ResendEmailCode_Handler,
-		},
-		{
-			MethodName: "SendEmailCode",
-			Handler:    _UserService_SendEmailCode_Handler,
-		},
-		{
-			MethodName: "VerifyEmail",
-			Handler:    _UserService_VerifyEmail_Handler,
-		},
-		{
-			MethodName: "SetPhone",
-			Handler:    _UserService_SetPhone_Handler,
-		},
-		{
-			MethodName: "RemovePhone",
-			Handler:    _UserService_RemovePhone_Handler,
-		},
-		{
-			MethodName: "ResendPhoneCode",
-			Handler:    _UserService_ResendPhoneCode_Handler,
-		},
-		{
-			MethodName: "VerifyPhone",
-			Handler:    _UserService_VerifyPhone_Handler,
-		},
-		{
 			MethodName: "RegisterPasskey",
 			Handler:    _UserService_RegisterPasskey_Handler,
 		},
 		{
 			MethodName: "VerifyPasskeyRegistration",
 			Handler:    _UserService_VerifyPasskeyRegistration_Handler,
-		},
-		{
-			MethodName: "CreatePasskeyRegistrationLink",
-			Handler:    _UserService_CreatePasskeyRegistrationLink_Handler,
 		},
 		{
 			MethodName: "ListPasskeys",

@@ -60,34 +60,12 @@ const (
 	UserServiceReactivateUserProcedure = "/zitadel.user.v2.UserService/ReactivateUser"
 	// UserServiceDeleteUserProcedure is the fully-qualified name of the UserService's DeleteUser RPC.
 	UserServiceDeleteUserProcedure = "/zitadel.user.v2.UserService/DeleteUser"
-	// UserServiceSetEmailProcedure is the fully-qualified name of the UserService's SetEmail RPC.
-	UserServiceSetEmailProcedure = "/zitadel.user.v2.UserService/SetEmail"
-	// UserServiceResendEmailCodeProcedure is the fully-qualified name of the UserService's
-	// ResendEmailCode RPC.
-	UserServiceResendEmailCodeProcedure = "/zitadel.user.v2.UserService/ResendEmailCode"
-	// UserServiceSendEmailCodeProcedure is the fully-qualified name of the UserService's SendEmailCode
-	// RPC.
-	UserServiceSendEmailCodeProcedure = "/zitadel.user.v2.UserService/SendEmailCode"
-	// UserServiceVerifyEmailProcedure is the fully-qualified name of the UserService's VerifyEmail RPC.
-	UserServiceVerifyEmailProcedure = "/zitadel.user.v2.UserService/VerifyEmail"
-	// UserServiceSetPhoneProcedure is the fully-qualified name of the UserService's SetPhone RPC.
-	UserServiceSetPhoneProcedure = "/zitadel.user.v2.UserService/SetPhone"
-	// UserServiceRemovePhoneProcedure is the fully-qualified name of the UserService's RemovePhone RPC.
-	UserServiceRemovePhoneProcedure = "/zitadel.user.v2.UserService/RemovePhone"
-	// UserServiceResendPhoneCodeProcedure is the fully-qualified name of the UserService's
-	// ResendPhoneCode RPC.
-	UserServiceResendPhoneCodeProcedure = "/zitadel.user.v2.UserService/ResendPhoneCode"
-	// UserServiceVerifyPhoneProcedure is the fully-qualified name of the UserService's VerifyPhone RPC.
-	UserServiceVerifyPhoneProcedure = "/zitadel.user.v2.UserService/VerifyPhone"
 	// UserServiceRegisterPasskeyProcedure is the fully-qualified name of the UserService's
 	// RegisterPasskey RPC.
 	UserServiceRegisterPasskeyProcedure = "/zitadel.user.v2.UserService/RegisterPasskey"
 	// UserServiceVerifyPasskeyRegistrationProcedure is the fully-qualified name of the UserService's
 	// VerifyPasskeyRegistration RPC.
 	UserServiceVerifyPasskeyRegistrationProcedure = "/zitadel.user.v2.UserService/VerifyPasskeyRegistration"
-	// UserServiceCreatePasskeyRegistrationLinkProcedure is the fully-qualified name of the
-	// UserService's CreatePasskeyRegistrationLink RPC.
-	UserServiceCreatePasskeyRegistrationLinkProcedure = "/zitadel.user.v2.UserService/CreatePasskeyRegistrationLink"
 	// UserServiceListPasskeysProcedure is the fully-qualified name of the UserService's ListPasskeys
 	// RPC.
 	UserServiceListPasskeysProcedure = "/zitadel.user.v2.UserService/ListPasskeys"
@@ -158,30 +136,11 @@ type UserServiceClient interface {
 	ReactivateUser(context.Context, *v2.ReactivateUserRequest) (*v2.ReactivateUserResponse, error)
 	// DeleteUser removes a user for good.
 	DeleteUser(context.Context, *v2.DeleteUserRequest) (*v2.DeleteUserResponse, error)
-	// SetEmail replaces the e-mail address of a person.
-	SetEmail(context.Context, *v2.SetEmailRequest) (*v2.SetEmailResponse, error)
-	// ResendEmailCode issues another code for the e-mail address. There has to be an open one.
-	ResendEmailCode(context.Context, *v2.ResendEmailCodeRequest) (*v2.ResendEmailCodeResponse, error)
-	// SendEmailCode issues a code for the e-mail address, whether or not one is open.
-	SendEmailCode(context.Context, *v2.SendEmailCodeRequest) (*v2.SendEmailCodeResponse, error)
-	// VerifyEmail verifies the e-mail address with the code that was issued for it.
-	VerifyEmail(context.Context, *v2.VerifyEmailRequest) (*v2.VerifyEmailResponse, error)
-	// SetPhone replaces the phone number of a person.
-	SetPhone(context.Context, *v2.SetPhoneRequest) (*v2.SetPhoneResponse, error)
-	// RemovePhone removes the phone number of a person.
-	RemovePhone(context.Context, *v2.RemovePhoneRequest) (*v2.RemovePhoneResponse, error)
-	// ResendPhoneCode issues another code for the phone number. There has to be an open one.
-	ResendPhoneCode(context.Context, *v2.ResendPhoneCodeRequest) (*v2.ResendPhoneCodeResponse, error)
-	// VerifyPhone verifies the phone number with the code that was issued for it.
-	VerifyPhone(context.Context, *v2.VerifyPhoneRequest) (*v2.VerifyPhoneResponse, error)
 	// RegisterPasskey starts the registration of a passkey, which is a WebAuthn credential that
 	// verifies its user.
 	RegisterPasskey(context.Context, *v2.RegisterPasskeyRequest) (*v2.RegisterPasskeyResponse, error)
 	// VerifyPasskeyRegistration completes the registration of a passkey.
 	VerifyPasskeyRegistration(context.Context, *v2.VerifyPasskeyRegistrationRequest) (*v2.VerifyPasskeyRegistrationResponse, error)
-	// CreatePasskeyRegistrationLink issues a code with which the user registers a passkey
-	// without being signed in.
-	CreatePasskeyRegistrationLink(context.Context, *v2.CreatePasskeyRegistrationLinkRequest) (*v2.CreatePasskeyRegistrationLinkResponse, error)
 	// ListPasskeys lists the passkeys of a user.
 	ListPasskeys(context.Context, *v2.ListPasskeysRequest) (*v2.ListPasskeysResponse, error)
 	// RemovePasskey removes a passkey.
@@ -299,54 +258,6 @@ func NewUserServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(userServiceMethods.ByName("DeleteUser")),
 			connect.WithClientOptions(opts...),
 		),
-		setEmail: connect.NewClient[v2.SetEmailRequest, v2.SetEmailResponse](
-			httpClient,
-			baseURL+UserServiceSetEmailProcedure,
-			connect.WithSchema(userServiceMethods.ByName("SetEmail")),
-			connect.WithClientOptions(opts...),
-		),
-		resendEmailCode: connect.NewClient[v2.ResendEmailCodeRequest, v2.ResendEmailCodeResponse](
-			httpClient,
-			baseURL+UserServiceResendEmailCodeProcedure,
-			connect.WithSchema(userServiceMethods.ByName("ResendEmailCode")),
-			connect.WithClientOptions(opts...),
-		),
-		sendEmailCode: connect.NewClient[v2.SendEmailCodeRequest, v2.SendEmailCodeResponse](
-			httpClient,
-			baseURL+UserServiceSendEmailCodeProcedure,
-			connect.WithSchema(userServiceMethods.ByName("SendEmailCode")),
-			connect.WithClientOptions(opts...),
-		),
-		verifyEmail: connect.NewClient[v2.VerifyEmailRequest, v2.VerifyEmailResponse](
-			httpClient,
-			baseURL+UserServiceVerifyEmailProcedure,
-			connect.WithSchema(userServiceMethods.ByName("VerifyEmail")),
-			connect.WithClientOptions(opts...),
-		),
-		setPhone: connect.NewClient[v2.SetPhoneRequest, v2.SetPhoneResponse](
-			httpClient,
-			baseURL+UserServiceSetPhoneProcedure,
-			connect.WithSchema(userServiceMethods.ByName("SetPhone")),
-			connect.WithClientOptions(opts...),
-		),
-		removePhone: connect.NewClient[v2.RemovePhoneRequest, v2.RemovePhoneResponse](
-			httpClient,
-			baseURL+UserServiceRemovePhoneProcedure,
-			connect.WithSchema(userServiceMethods.ByName("RemovePhone")),
-			connect.WithClientOptions(opts...),
-		),
-		resendPhoneCode: connect.NewClient[v2.ResendPhoneCodeRequest, v2.ResendPhoneCodeResponse](
-			httpClient,
-			baseURL+UserServiceResendPhoneCodeProcedure,
-			connect.WithSchema(userServiceMethods.ByName("ResendPhoneCode")),
-			connect.WithClientOptions(opts...),
-		),
-		verifyPhone: connect.NewClient[v2.VerifyPhoneRequest, v2.VerifyPhoneResponse](
-			httpClient,
-			baseURL+UserServiceVerifyPhoneProcedure,
-			connect.WithSchema(userServiceMethods.ByName("VerifyPhone")),
-			connect.WithClientOptions(opts...),
-		),
 		registerPasskey: connect.NewClient[v2.RegisterPasskeyRequest, v2.RegisterPasskeyResponse](
 			httpClient,
 			baseURL+UserServiceRegisterPasskeyProcedure,
@@ -357,12 +268,6 @@ func NewUserServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			httpClient,
 			baseURL+UserServiceVerifyPasskeyRegistrationProcedure,
 			connect.WithSchema(userServiceMethods.ByName("VerifyPasskeyRegistration")),
-			connect.WithClientOptions(opts...),
-		),
-		createPasskeyRegistrationLink: connect.NewClient[v2.CreatePasskeyRegistrationLinkRequest, v2.CreatePasskeyRegistrationLinkResponse](
-			httpClient,
-			baseURL+UserServiceCreatePasskeyRegistrationLinkProcedure,
-			connect.WithSchema(userServiceMethods.ByName("CreatePasskeyRegistrationLink")),
 			connect.WithClientOptions(opts...),
 		),
 		listPasskeys: connect.NewClient[v2.ListPasskeysRequest, v2.ListPasskeysResponse](
@@ -477,17 +382,8 @@ type userServiceClient struct {
 	deactivateUser                *connect.Client[v2.DeactivateUserRequest, v2.DeactivateUserResponse]
 	reactivateUser                *connect.Client[v2.ReactivateUserRequest, v2.ReactivateUserResponse]
 	deleteUser                    *connect.Client[v2.DeleteUserRequest, v2.DeleteUserResponse]
-	setEmail                      *connect.Client[v2.SetEmailRequest, v2.SetEmailResponse]
-	resendEmailCode               *connect.Client[v2.ResendEmailCodeRequest, v2.ResendEmailCodeResponse]
-	sendEmailCode                 *connect.Client[v2.SendEmailCodeRequest, v2.SendEmailCodeResponse]
-	verifyEmail                   *connect.Client[v2.VerifyEmailRequest, v2.VerifyEmailResponse]
-	setPhone                      *connect.Client[v2.SetPhoneRequest, v2.SetPhoneResponse]
-	removePhone                   *connect.Client[v2.RemovePhoneRequest, v2.RemovePhoneResponse]
-	resendPhoneCode               *connect.Client[v2.ResendPhoneCodeRequest, v2.ResendPhoneCodeResponse]
-	verifyPhone                   *connect.Client[v2.VerifyPhoneRequest, v2.VerifyPhoneResponse]
 	registerPasskey               *connect.Client[v2.RegisterPasskeyRequest, v2.RegisterPasskeyResponse]
 	verifyPasskeyRegistration     *connect.Client[v2.VerifyPasskeyRegistrationRequest, v2.VerifyPasskeyRegistrationResponse]
-	createPasskeyRegistrationLink *connect.Client[v2.CreatePasskeyRegistrationLinkRequest, v2.CreatePasskeyRegistrationLinkResponse]
 	listPasskeys                  *connect.Client[v2.ListPasskeysRequest, v2.ListPasskeysResponse]
 	removePasskey                 *connect.Client[v2.RemovePasskeyRequest, v2.RemovePasskeyResponse]
 	registerU2F                   *connect.Client[v2.RegisterU2FRequest, v2.RegisterU2FResponse]
@@ -605,78 +501,6 @@ func (c *userServiceClient) DeleteUser(ctx context.Context, req *v2.DeleteUserRe
 	return nil, err
 }
 
-// SetEmail calls zitadel.user.v2.UserService.SetEmail.
-func (c *userServiceClient) SetEmail(ctx context.Context, req *v2.SetEmailRequest) (*v2.SetEmailResponse, error) {
-	response, err := c.setEmail.CallUnary(ctx, connect.NewRequest(req))
-	if response != nil {
-		return response.Msg, err
-	}
-	return nil, err
-}
-
-// ResendEmailCode calls zitadel.user.v2.UserService.ResendEmailCode.
-func (c *userServiceClient) ResendEmailCode(ctx context.Context, req *v2.ResendEmailCodeRequest) (*v2.ResendEmailCodeResponse, error) {
-	response, err := c.resendEmailCode.CallUnary(ctx, connect.NewRequest(req))
-	if response != nil {
-		return response.Msg, err
-	}
-	return nil, err
-}
-
-// SendEmailCode calls zitadel.user.v2.UserService.SendEmailCode.
-func (c *userServiceClient) SendEmailCode(ctx context.Context, req *v2.SendEmailCodeRequest) (*v2.SendEmailCodeResponse, error) {
-	response, err := c.sendEmailCode.CallUnary(ctx, connect.NewRequest(req))
-	if response != nil {
-		return response.Msg, err
-	}
-	return nil, err
-}
-
-// VerifyEmail calls zitadel.user.v2.UserService.VerifyEmail.
-func (c *userServiceClient) VerifyEmail(ctx context.Context, req *v2.VerifyEmailRequest) (*v2.VerifyEmailResponse, error) {
-	response, err := c.verifyEmail.CallUnary(ctx, connect.NewRequest(req))
-	if response != nil {
-		return response.Msg, err
-	}
-	return nil, err
-}
-
-// SetPhone calls zitadel.user.v2.UserService.SetPhone.
-func (c *userServiceClient) SetPhone(ctx context.Context, req *v2.SetPhoneRequest) (*v2.SetPhoneResponse, error) {
-	response, err := c.setPhone.CallUnary(ctx, connect.NewRequest(req))
-	if response != nil {
-		return response.Msg, err
-	}
-	return nil, err
-}
-
-// RemovePhone calls zitadel.user.v2.UserService.RemovePhone.
-func (c *userServiceClient) RemovePhone(ctx context.Context, req *v2.RemovePhoneRequest) (*v2.RemovePhoneResponse, error) {
-	response, err := c.removePhone.CallUnary(ctx, connect.NewRequest(req))
-	if response != nil {
-		return response.Msg, err
-	}
-	return nil, err
-}
-
-// ResendPhoneCode calls zitadel.user.v2.UserService.ResendPhoneCode.
-func (c *userServiceClient) ResendPhoneCode(ctx context.Context, req *v2.ResendPhoneCodeRequest) (*v2.ResendPhoneCodeResponse, error) {
-	response, err := c.resendPhoneCode.CallUnary(ctx, connect.NewRequest(req))
-	if response != nil {
-		return response.Msg, err
-	}
-	return nil, err
-}
-
-// VerifyPhone calls zitadel.user.v2.UserService.VerifyPhone.
-func (c *userServiceClient) VerifyPhone(ctx context.Context, req *v2.VerifyPhoneRequest) (*v2.VerifyPhoneResponse, error) {
-	response, err := c.verifyPhone.CallUnary(ctx, connect.NewRequest(req))
-	if response != nil {
-		return response.Msg, err
-	}
-	return nil, err
-}
-
 // RegisterPasskey calls zitadel.user.v2.UserService.RegisterPasskey.
 func (c *userServiceClient) RegisterPasskey(ctx context.Context, req *v2.RegisterPasskeyRequest) (*v2.RegisterPasskeyResponse, error) {
 	response, err := c.registerPasskey.CallUnary(ctx, connect.NewRequest(req))
@@ -689,15 +513,6 @@ func (c *userServiceClient) RegisterPasskey(ctx context.Context, req *v2.Registe
 // VerifyPasskeyRegistration calls zitadel.user.v2.UserService.VerifyPasskeyRegistration.
 func (c *userServiceClient) VerifyPasskeyRegistration(ctx context.Context, req *v2.VerifyPasskeyRegistrationRequest) (*v2.VerifyPasskeyRegistrationResponse, error) {
 	response, err := c.verifyPasskeyRegistration.CallUnary(ctx, connect.NewRequest(req))
-	if response != nil {
-		return response.Msg, err
-	}
-	return nil, err
-}
-
-// CreatePasskeyRegistrationLink calls zitadel.user.v2.UserService.CreatePasskeyRegistrationLink.
-func (c *userServiceClient) CreatePasskeyRegistrationLink(ctx context.Context, req *v2.CreatePasskeyRegistrationLinkRequest) (*v2.CreatePasskeyRegistrationLinkResponse, error) {
-	response, err := c.createPasskeyRegistrationLink.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -873,30 +688,11 @@ type UserServiceHandler interface {
 	ReactivateUser(context.Context, *v2.ReactivateUserRequest) (*v2.ReactivateUserResponse, error)
 	// DeleteUser removes a user for good.
 	DeleteUser(context.Context, *v2.DeleteUserRequest) (*v2.DeleteUserResponse, error)
-	// SetEmail replaces the e-mail address of a person.
-	SetEmail(context.Context, *v2.SetEmailRequest) (*v2.SetEmailResponse, error)
-	// ResendEmailCode issues another code for the e-mail address. There has to be an open one.
-	ResendEmailCode(context.Context, *v2.ResendEmailCodeRequest) (*v2.ResendEmailCodeResponse, error)
-	// SendEmailCode issues a code for the e-mail address, whether or not one is open.
-	SendEmailCode(context.Context, *v2.SendEmailCodeRequest) (*v2.SendEmailCodeResponse, error)
-	// VerifyEmail verifies the e-mail address with the code that was issued for it.
-	VerifyEmail(context.Context, *v2.VerifyEmailRequest) (*v2.VerifyEmailResponse, error)
-	// SetPhone replaces the phone number of a person.
-	SetPhone(context.Context, *v2.SetPhoneRequest) (*v2.SetPhoneResponse, error)
-	// RemovePhone removes the phone number of a person.
-	RemovePhone(context.Context, *v2.RemovePhoneRequest) (*v2.RemovePhoneResponse, error)
-	// ResendPhoneCode issues another code for the phone number. There has to be an open one.
-	ResendPhoneCode(context.Context, *v2.ResendPhoneCodeRequest) (*v2.ResendPhoneCodeResponse, error)
-	// VerifyPhone verifies the phone number with the code that was issued for it.
-	VerifyPhone(context.Context, *v2.VerifyPhoneRequest) (*v2.VerifyPhoneResponse, error)
 	// RegisterPasskey starts the registration of a passkey, which is a WebAuthn credential that
 	// verifies its user.
 	RegisterPasskey(context.Context, *v2.RegisterPasskeyRequest) (*v2.RegisterPasskeyResponse, error)
 	// VerifyPasskeyRegistration completes the registration of a passkey.
 	VerifyPasskeyRegistration(context.Context, *v2.VerifyPasskeyRegistrationRequest) (*v2.VerifyPasskeyRegistrationResponse, error)
-	// CreatePasskeyRegistrationLink issues a code with which the user registers a passkey
-	// without being signed in.
-	CreatePasskeyRegistrationLink(context.Context, *v2.CreatePasskeyRegistrationLinkRequest) (*v2.CreatePasskeyRegistrationLinkResponse, error)
 	// ListPasskeys lists the passkeys of a user.
 	ListPasskeys(context.Context, *v2.ListPasskeysRequest) (*v2.ListPasskeysResponse, error)
 	// RemovePasskey removes a passkey.
@@ -1010,54 +806,6 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(userServiceMethods.ByName("DeleteUser")),
 		connect.WithHandlerOptions(opts...),
 	)
-	userServiceSetEmailHandler := connect.NewUnaryHandlerSimple(
-		UserServiceSetEmailProcedure,
-		svc.SetEmail,
-		connect.WithSchema(userServiceMethods.ByName("SetEmail")),
-		connect.WithHandlerOptions(opts...),
-	)
-	userServiceResendEmailCodeHandler := connect.NewUnaryHandlerSimple(
-		UserServiceResendEmailCodeProcedure,
-		svc.ResendEmailCode,
-		connect.WithSchema(userServiceMethods.ByName("ResendEmailCode")),
-		connect.WithHandlerOptions(opts...),
-	)
-	userServiceSendEmailCodeHandler := connect.NewUnaryHandlerSimple(
-		UserServiceSendEmailCodeProcedure,
-		svc.SendEmailCode,
-		connect.WithSchema(userServiceMethods.ByName("SendEmailCode")),
-		connect.WithHandlerOptions(opts...),
-	)
-	userServiceVerifyEmailHandler := connect.NewUnaryHandlerSimple(
-		UserServiceVerifyEmailProcedure,
-		svc.VerifyEmail,
-		connect.WithSchema(userServiceMethods.ByName("VerifyEmail")),
-		connect.WithHandlerOptions(opts...),
-	)
-	userServiceSetPhoneHandler := connect.NewUnaryHandlerSimple(
-		UserServiceSetPhoneProcedure,
-		svc.SetPhone,
-		connect.WithSchema(userServiceMethods.ByName("SetPhone")),
-		connect.WithHandlerOptions(opts...),
-	)
-	userServiceRemovePhoneHandler := connect.NewUnaryHandlerSimple(
-		UserServiceRemovePhoneProcedure,
-		svc.RemovePhone,
-		connect.WithSchema(userServiceMethods.ByName("RemovePhone")),
-		connect.WithHandlerOptions(opts...),
-	)
-	userServiceResendPhoneCodeHandler := connect.NewUnaryHandlerSimple(
-		UserServiceResendPhoneCodeProcedure,
-		svc.ResendPhoneCode,
-		connect.WithSchema(userServiceMethods.ByName("ResendPhoneCode")),
-		connect.WithHandlerOptions(opts...),
-	)
-	userServiceVerifyPhoneHandler := connect.NewUnaryHandlerSimple(
-		UserServiceVerifyPhoneProcedure,
-		svc.VerifyPhone,
-		connect.WithSchema(userServiceMethods.ByName("VerifyPhone")),
-		connect.WithHandlerOptions(opts...),
-	)
 	userServiceRegisterPasskeyHandler := connect.NewUnaryHandlerSimple(
 		UserServiceRegisterPasskeyProcedure,
 		svc.RegisterPasskey,
@@ -1068,12 +816,6 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 		UserServiceVerifyPasskeyRegistrationProcedure,
 		svc.VerifyPasskeyRegistration,
 		connect.WithSchema(userServiceMethods.ByName("VerifyPasskeyRegistration")),
-		connect.WithHandlerOptions(opts...),
-	)
-	userServiceCreatePasskeyRegistrationLinkHandler := connect.NewUnaryHandlerSimple(
-		UserServiceCreatePasskeyRegistrationLinkProcedure,
-		svc.CreatePasskeyRegistrationLink,
-		connect.WithSchema(userServiceMethods.ByName("CreatePasskeyRegistrationLink")),
 		connect.WithHandlerOptions(opts...),
 	)
 	userServiceListPasskeysHandler := connect.NewUnaryHandlerSimple(
@@ -1196,28 +938,10 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 			userServiceReactivateUserHandler.ServeHTTP(w, r)
 		case UserServiceDeleteUserProcedure:
 			userServiceDeleteUserHandler.ServeHTTP(w, r)
-		case UserServiceSetEmailProcedure:
-			userServiceSetEmailHandler.ServeHTTP(w, r)
-		case UserServiceResendEmailCodeProcedure:
-			userServiceResendEmailCodeHandler.ServeHTTP(w, r)
-		case UserServiceSendEmailCodeProcedure:
-			userServiceSendEmailCodeHandler.ServeHTTP(w, r)
-		case UserServiceVerifyEmailProcedure:
-			userServiceVerifyEmailHandler.ServeHTTP(w, r)
-		case UserServiceSetPhoneProcedure:
-			userServiceSetPhoneHandler.ServeHTTP(w, r)
-		case UserServiceRemovePhoneProcedure:
-			userServiceRemovePhoneHandler.ServeHTTP(w, r)
-		case UserServiceResendPhoneCodeProcedure:
-			userServiceResendPhoneCodeHandler.ServeHTTP(w, r)
-		case UserServiceVerifyPhoneProcedure:
-			userServiceVerifyPhoneHandler.ServeHTTP(w, r)
 		case UserServiceRegisterPasskeyProcedure:
 			userServiceRegisterPasskeyHandler.ServeHTTP(w, r)
 		case UserServiceVerifyPasskeyRegistrationProcedure:
 			userServiceVerifyPasskeyRegistrationHandler.ServeHTTP(w, r)
-		case UserServiceCreatePasskeyRegistrationLinkProcedure:
-			userServiceCreatePasskeyRegistrationLinkHandler.ServeHTTP(w, r)
 		case UserServiceListPasskeysProcedure:
 			userServiceListPasskeysHandler.ServeHTTP(w, r)
 		case UserServiceRemovePasskeyProcedure:
@@ -1303,48 +1027,12 @@ func (UnimplementedUserServiceHandler) DeleteUser(context.Context, *v2.DeleteUse
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.DeleteUser is not implemented"))
 }
 
-func (UnimplementedUserServiceHandler) SetEmail(context.Context, *v2.SetEmailRequest) (*v2.SetEmailResponse, error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.SetEmail is not implemented"))
-}
-
-func (UnimplementedUserServiceHandler) ResendEmailCode(context.Context, *v2.ResendEmailCodeRequest) (*v2.ResendEmailCodeResponse, error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.ResendEmailCode is not implemented"))
-}
-
-func (UnimplementedUserServiceHandler) SendEmailCode(context.Context, *v2.SendEmailCodeRequest) (*v2.SendEmailCodeResponse, error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.SendEmailCode is not implemented"))
-}
-
-func (UnimplementedUserServiceHandler) VerifyEmail(context.Context, *v2.VerifyEmailRequest) (*v2.VerifyEmailResponse, error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.VerifyEmail is not implemented"))
-}
-
-func (UnimplementedUserServiceHandler) SetPhone(context.Context, *v2.SetPhoneRequest) (*v2.SetPhoneResponse, error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.SetPhone is not implemented"))
-}
-
-func (UnimplementedUserServiceHandler) RemovePhone(context.Context, *v2.RemovePhoneRequest) (*v2.RemovePhoneResponse, error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RemovePhone is not implemented"))
-}
-
-func (UnimplementedUserServiceHandler) ResendPhoneCode(context.Context, *v2.ResendPhoneCodeRequest) (*v2.ResendPhoneCodeResponse, error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.ResendPhoneCode is not implemented"))
-}
-
-func (UnimplementedUserServiceHandler) VerifyPhone(context.Context, *v2.VerifyPhoneRequest) (*v2.VerifyPhoneResponse, error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.VerifyPhone is not implemented"))
-}
-
 func (UnimplementedUserServiceHandler) RegisterPasskey(context.Context, *v2.RegisterPasskeyRequest) (*v2.RegisterPasskeyResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RegisterPasskey is not implemented"))
 }
 
 func (UnimplementedUserServiceHandler) VerifyPasskeyRegistration(context.Context, *v2.VerifyPasskeyRegistrationRequest) (*v2.VerifyPasskeyRegistrationResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.VerifyPasskeyRegistration is not implemented"))
-}
-
-func (UnimplementedUserServiceHandler) CreatePasskeyRegistrationLink(context.Context, *v2.CreatePasskeyRegistrationLinkRequest) (*v2.CreatePasskeyRegistrationLinkResponse, error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.CreatePasskeyRegistrationLink is not implemented"))
 }
 
 func (UnimplementedUserServiceHandler) ListPasskeys(context.Context, *v2.ListPasskeysRequest) (*v2.ListPasskeysResponse, error) {
