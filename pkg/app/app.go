@@ -77,10 +77,11 @@ func New(p Parts) (*App, error) {
 		Users: user.New(user.Config{
 			Store: s, Hasher: hasher, Passwords: p.Config.Passwords, Lockout: p.Config.Lockout,
 			Organizations: p.Config.Organizations, Issuer: p.Config.Issuer,
-			Reauthentication: p.Config.Reauthentication, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
+			Reauthentication: p.Config.Reauthentication, RelyingParties: p.Config.RelyingParties,
+			Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
 		}),
 		Sessions: session.New(session.Config{
-			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, Ring: p.Ring, Messenger: messages,
+			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, RelyingParties: p.Config.RelyingParties, Ring: p.Ring, Messenger: messages,
 			Sending: map[sending.Channel]sending.Policy{
 				sending.SMS: p.Config.SMS.Limits, sending.Email: p.Config.Mail.Limits,
 			},
@@ -89,7 +90,7 @@ func New(p Parts) (*App, error) {
 	}
 	a.Handler, err = server.New(server.Config{
 		Sessions: a.Sessions, Users: a.Users, Keys: a.Keys,
-		Instance: p.Config.Instance, Origins: p.Config.Origins, Timeout: p.Config.Timeout,
+		Instance: p.Config.Instance, RelyingParties: p.Config.RelyingParties, Origins: p.Config.Origins, Timeout: p.Config.Timeout,
 		Logger: p.Logger, Now: p.Now, Random: p.Random,
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/password"
 	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
@@ -53,6 +54,8 @@ type Config struct {
 	// Reauthentication is how old a user's last check may be when they change
 	// their own factors.
 	Reauthentication time.Duration
+	// RelyingParties are those that passkeys and U2F keys are scoped to.
+	RelyingParties *passkey.RelyingParties
 	// Site is the host name that messages name, and that browsers fill codes in for.
 	Site string
 	// LinkHosts are the hosts that links in mails may lead to; empty allows any.
@@ -119,6 +122,7 @@ var variables = []variable{
 	{"STEPUP_HASH_CONCURRENCY", "4", number(func(c *Config) *int { return &c.HashConcurrency })},
 	{"STEPUP_ISSUER", "stepup", func(c *Config, s string) error { c.Issuer = s; return filled(s) }},
 	{"STEPUP_REAUTHENTICATION", "15m", duration(func(c *Config) *time.Duration { return &c.Reauthentication })},
+	{"STEPUP_RELYING_PARTIES", "localhost", setRelyingParties},
 	{"STEPUP_SITE", "", func(c *Config, s string) error { c.Site = s; return nil }},
 	{"STEPUP_LINK_HOSTS", "", func(c *Config, s string) error { c.LinkHosts = list(s); return nil }},
 	{"STEPUP_SEND_COOLDOWN", "60s", each(duration, func(p *sending.Policy) *time.Duration { return &p.Cooldown })},
@@ -195,6 +199,25 @@ func each[V any](
 	return func(c *Config, s string) error { return errors.Join(sms(c, s), mail(c, s)) }
 }
 
+// setRelyingParties reads ids, separated by semicolons, each with the origins that are
+// allowed besides its own: "example.com=https://login.example.com https://example.org".
+func setRelyingParties(c *Config, s string) (err error) {
+	parties := make(map[string][]string)
+	for entry := range strings.SplitSeq(s, ";") {
+		id, origins, _ := strings.Cut(entry, "=")
+		if id = strings.TrimSpace(id); id != "" {
+			parties[id] = append(parties[id], strings.Fields(origins)...)
+		}
+	}
+	if len(parties) == 0 {
+		return errEmpty
+	}
+	if c.RelyingParties, err = passkey.New(parties); err != nil {
+		return errRelyingParties
+	}
+	return nil
+}
+
 func setMaxPrice(c *Config, s string) (err error) {
 	if c.SMS.MaxPrice, err = strconv.ParseFloat(s, 64); err != nil || !(c.SMS.MaxPrice >= 0) {
 		return errPrice
@@ -218,11 +241,12 @@ func setLogLevel(c *Config, s string) error {
 }
 
 var (
-	errEmpty    = errors.New("is empty")
-	errLevel    = errors.New("is not DEBUG, INFO, WARN or ERROR")
-	errDuration = errors.New("is not a duration above zero, such as 30s")
-	errNumber   = errors.New("is not a whole number")
-	errPrice    = errors.New("is not an amount in USD, such as 0.10")
+	errEmpty          = errors.New("is empty")
+	errLevel          = errors.New("is not DEBUG, INFO, WARN or ERROR")
+	errDuration       = errors.New("is not a duration above zero, such as 30s")
+	errNumber         = errors.New("is not a whole number")
+	errRelyingParties = errors.New("is not a list of domains and origins, such as example.com=https://login.example.com;example.org")
+	errPrice          = errors.New("is not an amount in USD, such as 0.10")
 )
 
 func filled(s string) error {

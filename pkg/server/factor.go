@@ -88,5 +88,7 @@ var methodTypes = map[user.Authenticator]pb.AuthenticationMethodType{
 	user.AuthTOTP:     pb.AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_TOTP,
 	user.AuthSMS:      pb.AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_OTP_SMS,
 	user.AuthEmail:    pb.AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_OTP_EMAIL,
+	user.AuthPasskey:  pb.AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_PASSKEY,
+	user.AuthU2F:      pb.AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_U2F,
 	user.AuthRecovery: pb.AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_RECOVERY_CODE,
 }

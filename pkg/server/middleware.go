@@ -31,6 +31,7 @@ func (c Config) wrap(h http.Handler) http.Handler {
 // context and belongs to the one goroutine that serves the request.
 type exchange struct {
 	header http.Header // of the request
+	host   string      // that the request was sent to, without port
 	caller string
 	fault  *fault.Fault
 }
@@ -51,7 +52,7 @@ func exchangeOf(ctx context.Context) *exchange {
 func (c Config) observe(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := c.Now()
-		x := &exchange{header: r.Header}
+		x := &exchange{header: r.Header, host: hostname(r)}
 		id := c.requestID(r.Header.Get(RequestIDHeader))
 		w.Header().Set(RequestIDHeader, id)
 		w.Header().Set("Cache-Control", "no-store")

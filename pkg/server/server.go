@@ -23,6 +23,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2/sessionv2connect"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2/userv2connect"
+	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -35,6 +36,8 @@ type Config struct {
 	Sessions *session.Service
 	Users    *user.Service
 	Keys     *access.Keys
+	// RelyingParties are described to browsers at their own hosts.
+	RelyingParties *passkey.RelyingParties
 	// Instance is the id that answers name as the owner of sessions.
 	Instance string
 	// Origins are the browser origins that may call; empty allows any. Callers
@@ -67,6 +70,7 @@ func New(c Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/", http.HandlerFunc(notFound))
 	mux.HandleFunc("GET /debug/healthz", healthy)
+	mux.HandleFunc("GET /.well-known/webauthn", relatedOrigins(c.RelyingParties))
 	mux.Handle(sessionv2connect.NewSessionServiceHandler(sessions, options...))
 	mux.Handle(userv2connect.NewUserServiceHandler(users, options...))
 	mux.Handle(grpchealth.NewHandler(grpchealth.NewStaticChecker(names...)))

@@ -9,6 +9,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/fault"
 	objectv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	pb "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
+	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/session"
 )
@@ -34,11 +35,15 @@ func (s *sessionServer) CreateSession(ctx context.Context, r *pb.CreateSessionRe
 	if err != nil {
 		return nil, err
 	}
+	opened, err := challenges(r.GetChallenges(), result)
+	if err != nil {
+		return nil, err
+	}
 	return &pb.CreateSessionResponse{
 		Details:      s.details(result.Details),
 		SessionId:    result.SessionID,
 		SessionToken: result.Token,
-		Challenges:   challenges(r.GetChallenges(), result.Codes),
+		Challenges:   opened,
 	}, nil
 }
 
@@ -57,10 +62,14 @@ func (s *sessionServer) SetSession(ctx context.Context, r *pb.SetSessionRequest)
 	if err != nil {
 		return nil, err
 	}
+	opened, err := challenges(r.GetChallenges(), result)
+	if err != nil {
+		return nil, err
+	}
 	return &pb.SetSessionResponse{
 		Details:      s.details(result.Details),
 		SessionToken: result.Token,
-		Challenges:   challenges(r.GetChallenges(), result.Codes),
+		Challenges:   opened,
 	}, nil
 }
 
@@ -132,7 +141,7 @@ type stepRequest interface {
 }
 
 func stepOf(r stepRequest) (session.Step, error) {
-	if err := supported(r.GetChecks(), r.GetChallenges()); err != nil {
+	if err := supported(r.GetChecks()); err != nil {
 		return session.Step{}, err
 	}
 	step := session.Step{
@@ -145,6 +154,13 @@ func stepOf(r stepRequest) (session.Step, error) {
 	}
 	if p := r.GetChecks().GetPassword(); p != nil {
 		step.Checks.Password = &session.CheckPassword{Plain: p.GetPassword()}
+	}
+	if k := r.GetChecks().GetWebAuthN(); k != nil {
+		answer, err := k.GetCredentialAssertionData().MarshalJSON()
+		if err != nil {
+			return session.Step{}, passkey.ErrUnreadable.Wrap(err)
+		}
+		step.Checks.Key = &session.CheckKey{Answer: answer}
 	}
 	if c := r.GetChecks().GetTotp(); c != nil {
 		step.Checks.TOTP = &session.CheckCode{Code: c.GetCode()}
@@ -161,8 +177,18 @@ func stepOf(r stepRequest) (session.Step, error) {
 	return step, nil
 }
 
+// verifications is total on what field validation lets through.
+var verifications = map[pb.UserVerificationRequirement]passkey.Verification{
+	pb.UserVerificationRequirement_USER_VERIFICATION_REQUIREMENT_REQUIRED:    passkey.Required,
+	pb.UserVerificationRequirement_USER_VERIFICATION_REQUIREMENT_PREFERRED:   passkey.Preferred,
+	pb.UserVerificationRequirement_USER_VERIFICATION_REQUIREMENT_DISCOURAGED: passkey.Discouraged,
+}
+
 func requestedOf(c *pb.RequestChallenges) session.RequestChallenges {
 	var asked session.RequestChallenges
+	if k := c.GetWebAuthN(); k != nil {
+		asked.Key = &session.RequestKey{RPID: k.GetDomain(), Verification: verifications[k.GetUserVerificationRequirement()]}
+	}
 	if sms := c.GetOtpSms(); sms != nil {
 		asked.SMS = &session.RequestCode{ReturnCode: sms.GetReturnCode()}
 	}
@@ -175,31 +201,30 @@ func requestedOf(c *pb.RequestChallenges) session.RequestChallenges {
 	return asked
 }
 
-// supported refuses the first factor that this version cannot verify, rather than
-// ignoring what a client asked for.
-func supported(c *pb.Checks, open *pb.RequestChallenges) error {
-	for _, factor := range []struct {
-		name  string
-		asked bool
-	}{
-		{"checks.web_auth_n", c.GetWebAuthN() != nil},
-		{"checks.idp_intent", c.GetIdpIntent() != nil},
-		{"challenges.web_auth_n", open.GetWebAuthN() != nil},
-	} {
-		if factor.asked {
-			return fault.New(fault.Unimplemented, "STEPUP-factor", factor.name+" is not supported by this version")
-		}
+// supported refuses what this version cannot verify, rather than ignoring it.
+func supported(c *pb.Checks) error {
+	if c.GetIdpIntent() != nil {
+		return fault.New(fault.Unimplemented, "STEPUP-factor", "checks.idp_intent is not supported by this version")
 	}
 	return nil
 }
 
-// challenges is present exactly when the request had the field. It holds the codes
-// that were asked to be returned; those that were sent leave it empty.
-func challenges(asked *pb.RequestChallenges, codes map[sending.Channel]string) *pb.Challenges {
+// challenges is present exactly when the request had the field. It holds the options
+// for an assertion, and the codes that were asked to be returned; those that were sent
+// leave it empty.
+func challenges(asked *pb.RequestChallenges, r session.Result) (*pb.Challenges, error) {
 	if asked == nil {
-		return nil
+		return nil, nil
 	}
-	return &pb.Challenges{OtpSms: optional(codes[sending.SMS]), OtpEmail: optional(codes[sending.Email])}
+	opened := &pb.Challenges{OtpSms: optional(r.Codes[sending.SMS]), OtpEmail: optional(r.Codes[sending.Email])}
+	if r.KeyOptions != nil {
+		options, err := structOf(r.KeyOptions)
+		if err != nil {
+			return nil, err
+		}
+		opened.WebAuthN = &pb.Challenges_WebAuthN{PublicKeyCredentialRequestOptions: options}
+	}
+	return opened, nil
 }
 
 // agentOf drops an address that does not parse, as the original does.
@@ -244,6 +269,9 @@ func factorsMessage(v session.View) *pb.Factors {
 	}}
 	if at := v.Factors.Password; !at.IsZero() {
 		f.Password = &pb.PasswordFactor{VerifiedAt: timestamp(at)}
+	}
+	if k := v.Factors.Key; !k.VerifiedAt.IsZero() {
+		f.WebAuthN = &pb.WebAuthNFactor{VerifiedAt: timestamp(k.VerifiedAt), UserVerified: k.UserVerified}
 	}
 	if at := v.Factors.TOTP; !at.IsZero() {
 		f.Totp = &pb.TOTPFactor{VerifiedAt: timestamp(at)}

@@ -153,7 +153,8 @@ func (s *userServer) SetPassword(ctx context.Context, r *pb.SetPasswordRequest) 
 	return &pb.SetPasswordResponse{Details: userDetails(u)}, nil
 }
 
-// ListAuthenticationMethodTypes implements the RPC of that name.
+// ListAuthenticationMethodTypes implements the RPC of that name. There is no credential
+// without a domain, so that whether to include those makes no difference.
 func (s *userServer) ListAuthenticationMethodTypes(ctx context.Context, r *pb.ListAuthenticationMethodTypesRequest) (*pb.ListAuthenticationMethodTypesResponse, error) {
 	caller, err := s.door.admit(ctx, r)
 	if err != nil {
@@ -164,7 +165,7 @@ func (s *userServer) ListAuthenticationMethodTypes(ctx context.Context, r *pb.Li
 		return nil, err
 	}
 	var types []pb.AuthenticationMethodType
-	for _, m := range u.Methods() {
+	for _, m := range u.MethodsAt(r.GetDomainQuery().GetDomain()) {
 		types = append(types, methodTypes[m])
 	}
 	return &pb.ListAuthenticationMethodTypesResponse{Details: s.listDetails(len(types)), AuthMethodTypes: types}, nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/otp"
+	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -14,6 +15,8 @@ import (
 // Challenges are what a session has asked and waits to see answered.
 type Challenges struct {
 	SMS, Email CodeChallenge
+	// Keys are those for passkeys and U2F keys, the oldest first.
+	Keys []passkey.Challenge
 }
 
 // CodeChallenge is an open one-time code. The code itself is kept nowhere: it is
@@ -153,7 +156,7 @@ func (d *decision) openCode(k codeKind, ask *RequestCode) (*fault.Fault, error) 
 		return nil, err
 	}
 	*k.challenge(d.session) = c
-	d.changed, d.rely = true, true
+	d.changed = true
 	if ask.ReturnCode {
 		if d.opened == nil {
 			d.opened = make(map[sending.Channel]string)

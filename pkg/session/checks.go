@@ -30,18 +30,22 @@ func (d *decision) checkUser(_ context.Context, c Checks) (*fault.Fault, error) 
 	if c.User == nil {
 		return nil, nil
 	}
-	bound := &d.session.Factors.User
-	if bound.ID != "" && bound.ID != d.user.ID {
+	if d.session.Bound() && d.session.Factors.User.ID != d.user.ID {
 		return ErrUserChange, nil
 	}
-	*bound = UserFactor{
+	d.bind()
+	return nil, nil
+}
+
+// bind makes the loaded user the session's.
+func (d *decision) bind() {
+	d.session.Factors.User = UserFactor{
 		ID:           d.user.ID,
 		Organization: d.user.Organization,
 		VerifiedAt:   d.now,
 		Epoch:        d.user.Guard.Epoch,
 	}
 	d.changed = true
-	return nil, nil
 }
 
 func (d *decision) checkPassword(ctx context.Context, c Checks) (*fault.Fault, error) {

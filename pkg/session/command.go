@@ -3,6 +3,7 @@ package session
 import (
 	"time"
 
+	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/sending"
 )
 
@@ -35,6 +36,7 @@ type Step struct {
 type Checks struct {
 	User     *CheckUser
 	Password *CheckPassword
+	Key      *CheckKey
 	TOTP     *CheckCode
 	SMS      *CheckCode
 	Email    *CheckCode
@@ -44,12 +46,29 @@ type Checks struct {
 // CheckCode verifies a code of any kind.
 type CheckCode struct{ Code string }
 
+// CheckKey verifies an assertion of a passkey or U2F key that answers an open challenge.
+// One that answers a challenge for nobody in particular also names the user.
+type CheckKey struct {
+	// Answer is the PublicKeyCredential that the browser returned, as JSON.
+	Answer []byte
+}
+
 // RequestChallenges are the challenges to open; nil ones are not asked for.
 type RequestChallenges struct {
+	Key        *RequestKey
 	SMS, Email *RequestCode
 }
 
-func (r RequestChallenges) any() bool { return r.SMS != nil || r.Email != nil }
+func (r RequestChallenges) any() bool { return r != RequestChallenges{} }
+
+// RequestKey asks for an assertion. Without a user only passkeys can answer, with user
+// verification, and the answer says who the user is.
+type RequestKey struct {
+	RPID string
+	// Verification selects the keys too: Required asks for passkeys, everything else
+	// for U2F keys.
+	Verification passkey.Verification
+}
 
 // RequestCode asks for a one-time code.
 type RequestCode struct {
@@ -90,6 +109,9 @@ type Result struct {
 	Details Details
 	// Codes holds the codes that were asked to be returned, by channel.
 	Codes map[sending.Channel]string
+	// KeyOptions are for navigator.credentials.get(), as JSON {"publicKey":{…}}; nil
+	// when no assertion was asked for.
+	KeyOptions []byte
 }
 
 // Limits on what a caller can store in a session, so that it fits its item.

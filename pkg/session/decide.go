@@ -26,6 +26,7 @@ type decision struct {
 	ring    *keyring.Ring
 	lockout user.Lockout
 	proof   *user.Proof // nil when no password is checked
+	answer  keyAnswer   // to a challenge for keys, if one is checked
 	loaded  Loaded
 
 	session *Session
@@ -35,6 +36,7 @@ type decision struct {
 
 	afterDenial func(*Session) // what a denied step still does to the session
 	opened      map[sending.Channel]string
+	keyOptions  []byte
 	sends       []Send
 	messages    []Message
 }
@@ -87,11 +89,14 @@ func (d *decision) ended(c Checks) *fault.Fault {
 // token.
 func (d *decision) step(ctx context.Context, s Step) (*fault.Fault, error) {
 	for _, check := range []func(context.Context, Checks) (*fault.Fault, error){
-		d.checkUser, d.checkPassword, d.checkTOTP, d.checkSMS, d.checkEmail, d.checkRecovery,
+		d.checkUser, d.checkPassword, d.checkKey, d.checkTOTP, d.checkSMS, d.checkEmail, d.checkRecovery,
 	} {
 		if denied, err := check(ctx, s.Checks); denied != nil || err != nil {
 			return denied, err
 		}
+	}
+	if denied, err := d.openKey(s.Challenges.Key); denied != nil || err != nil {
+		return denied, err
 	}
 	if denied, err := d.openCode(smsCodes(), s.Challenges.SMS); denied != nil || err != nil {
 		return denied, err

@@ -37,6 +37,13 @@ var (
 	ErrEmailNotReady  = fault.New(fault.FailedPrecondition, "COMMAND-JKLJ3", "Multifactor OTP (OneTimePassword) isn't ready")
 )
 
+// Faults of passkeys and U2F keys, beside those of packages passkey and user.
+var (
+	ErrKeyNoChallenge = fault.New(fault.FailedPrecondition, "COMMAND-Ioqu5", "Session without WebAuthN challenge")
+	ErrKeyNoUser      = fault.New(fault.FailedPrecondition, "COMMAND-eeR2e", "User ID missing")
+	ErrKeyUserGone    = fault.New(fault.FailedPrecondition, "COMMAND-Df4b3", "User could not be found")
+)
+
 // Faults of limits that the original does not have.
 var (
 	errMetadataCount = fault.New(fault.InvalidArgument, "STEPUP-metadata-count", "metadata: a session holds at most 64 keys")

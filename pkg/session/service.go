@@ -9,6 +9,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/retry"
 	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
@@ -22,6 +23,8 @@ type Config struct {
 	// Sending are the limits by channel.
 	Sending   map[sending.Channel]sending.Policy
 	Messenger Messenger
+	// RelyingParties are those that keys may be asked for.
+	RelyingParties *passkey.RelyingParties
 	// Ring makes tokens and codes.
 	Ring   *keyring.Ring
 	Now    func() time.Time
@@ -78,15 +81,15 @@ func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*dec
 	if err := s.acceptable(step.Challenges); err != nil {
 		return Result{}, err
 	}
-	ref = ref.naming(step)
-	proof := s.proof(step.Checks)
+	proof, answer := s.proof(step.Checks), parseAnswer(step.Checks.Key)
+	ref = ref.naming(step, answer)
 	var result Result
 	err := s.c.Retry.OnConflict(ctx, func() error {
 		d, err := s.load(ctx, ref)
 		if err != nil {
 			return err
 		}
-		d.proof = proof
+		d.proof, d.answer = proof, answer
 		denied, err := decide(d)
 		if err != nil {
 			return err
@@ -108,10 +111,11 @@ func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*dec
 }
 
 // naming adds what the checks say about whom to load.
-func (r Ref) naming(s Step) Ref {
+func (r Ref) naming(s Step, answer keyAnswer) Ref {
 	if u := s.Checks.User; u != nil {
 		r.UserID, r.LoginName = u.ID, u.LoginName
 	}
+	r.CredentialID = answer.credentialID()
 	if s.Checks.any() || s.Challenges.any() {
 		r.Depth = WholeUser
 	}
@@ -159,7 +163,7 @@ func (s *Service) commit(ctx context.Context, c Change) error {
 }
 
 func (s *Service) answer(d *decision) (Result, error) {
-	r := Result{SessionID: d.session.ID, Details: d.session.details(), Codes: d.opened}
+	r := Result{SessionID: d.session.ID, Details: d.session.details(), Codes: d.opened, KeyOptions: d.keyOptions}
 	if !d.changed {
 		return r, nil
 	}

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -45,6 +46,7 @@ type Session struct {
 // Factors are the checks that have passed. A zero time means not checked.
 type Factors struct {
 	User UserFactor
+	Key  KeyFactor
 	// The rest is when each factor was last verified.
 	Password, TOTP, SMS, Email, Recovery time.Time
 }
@@ -56,6 +58,29 @@ type UserFactor struct {
 	VerifiedAt   time.Time
 	// Epoch is the user's epoch at the check; see user.Guard.
 	Epoch int64
+}
+
+// KeyFactor is the last assertion of a passkey or U2F key.
+type KeyFactor struct {
+	VerifiedAt time.Time
+	// UserVerified says whether the authenticator verified its user that time.
+	UserVerified bool
+	// Kind is what the key was registered as. It decides what the factor counts, for
+	// a U2F key was never asked who its user is.
+	Kind passkey.Kind
+}
+
+// count is two for a passkey that verified its user: possession, and what unlocked it
+// (rows W3 and S10).
+func (f KeyFactor) count() int {
+	switch {
+	case f.VerifiedAt.IsZero():
+		return 0
+	case f.Kind == passkey.Passkey && f.UserVerified:
+		return 2
+	default:
+		return 1
+	}
 }
 
 // UserAgent is what the creator told about the end user's device. It is stored once.
@@ -99,6 +124,7 @@ func (s *Session) HasToken(id TokenID) bool {
 // Clone returns a copy that shares nothing with the original.
 func (s *Session) Clone() *Session {
 	c := *s
+	c.Challenges.Keys = slices.Clone(s.Challenges.Keys)
 	c.Metadata = maps.Clone(s.Metadata)
 	for k, v := range c.Metadata {
 		c.Metadata[k] = slices.Clone(v)
@@ -125,8 +151,8 @@ func (f Factors) Authenticated() bool { return f.count() > 0 }
 func (f Factors) MultiFactor() bool { return f.count() > 1 }
 
 func (f Factors) count() int {
-	n := 0
-	for _, at := range f.times() {
+	n := f.Key.count()
+	for _, at := range f.single() {
 		if !at.IsZero() {
 			n++
 		}
@@ -134,13 +160,14 @@ func (f Factors) count() int {
 	return n
 }
 
-func (f Factors) times() []time.Time {
+// single is when the factors that count one each were verified.
+func (f Factors) single() []time.Time {
 	return []time.Time{f.Password, f.TOTP, f.SMS, f.Email, f.Recovery}
 }
 
 // LastVerified returns when the latest factor was verified; zero when none was.
 func (f Factors) LastVerified() time.Time {
-	return slices.MaxFunc(f.times(), time.Time.Compare)
+	return slices.MaxFunc(append(f.single(), f.Key.VerifiedAt), time.Time.Compare)
 }
 
 // tombstone returns what stays of a terminated session. The user stays, because

@@ -32,6 +32,9 @@ type Ref struct {
 	SessionID string
 	// UserID or LoginName name a user; with neither it is the session's own.
 	UserID, LoginName string
+	// CredentialID leads to the user whose key has that id, if nobody is named and the
+	// session has no user yet.
+	CredentialID []byte
 	// Depth says how much of the user is needed.
 	Depth Depth
 	// Subjects are those whose usage is needed. A first attempt names none and

@@ -73,7 +73,7 @@ func (s *Store) SaveUser(ctx context.Context, old, changed *user.User) error {
 		return err
 	}
 	for _, failure := range lost.Failures {
-		switch ops[failure.Op].Key {
+		switch key := ops[failure.Op].Key; key {
 		case guardKey(changed.ID): // comes first: the one who took the name may be this very user
 			if old == nil {
 				return user.ErrExists
@@ -81,6 +81,10 @@ func (s *Store) SaveUser(ctx context.Context, old, changed *user.User) error {
 			return fault.Conflict.Wrap(lost)
 		case loginKey(changed.LoginName()):
 			return user.ErrLoginNameTaken
+		default:
+			if isCredential(key) {
+				return user.ErrCredentialTaken
+			}
 		}
 	}
 	return fault.Conflict.Wrap(lost)

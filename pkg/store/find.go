@@ -47,14 +47,23 @@ func (s *Store) SessionIDs(ctx context.Context, source session.Source) ([]string
 
 // User implements user.Store.
 func (s *Store) User(ctx context.Context, id string) (*user.User, error) {
-	items := make(map[string]table.Item)
+	var items userItems
 	err := s.rows(ctx, table.Query{PK: userPartition(id)}, func(r table.Row) {
-		items[r.Key.SK] = r.Attrs
+		switch r.Key.SK {
+		case skMain:
+			items.main = r.Attrs
+		case skGuard:
+			items.guard = r.Attrs
+		case skRecovery:
+			items.recovery = r.Attrs
+		default:
+			items.keys = append(items.keys, r)
+		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	return decodeUser(id, userItems{items[skMain], items[skGuard], items[skRecovery]})
+	return decodeUser(id, items)
 }
 
 func (s *Store) guard(ctx context.Context, id string) (*user.Guard, error) {
@@ -67,22 +76,23 @@ func (s *Store) guard(ctx context.Context, id string) (*user.Guard, error) {
 
 // UserByLoginName implements user.Store.
 func (s *Store) UserByLoginName(ctx context.Context, loginName string) (*user.User, error) {
-	id, err := s.idByLoginName(ctx, loginName)
+	id, err := s.claimedBy(ctx, loginKey(loginName))
 	if err != nil || id == "" {
 		return nil, err
 	}
 	return s.User(ctx, id)
 }
 
-func (s *Store) idByLoginName(ctx context.Context, loginName string) (string, error) {
-	item, err := s.table.Get(ctx, loginKey(loginName))
+// claimedBy returns the id of the user to whom a unique item leads, empty for none.
+func (s *Store) claimedBy(ctx context.Context, k table.Key) (string, error) {
+	item, err := s.table.Get(ctx, k)
 	if err != nil {
 		return "", err
 	}
 	r := &record{item: item}
 	id := get[string](r, attrUserID)
 	if r.err != nil {
-		return "", corrupt(loginKey(loginName), r.err)
+		return "", corrupt(k, r.err)
 	}
 	return id, nil
 }

@@ -7,8 +7,10 @@
 //	session            SES#<id>        A           everything of a session, also open challenges
 //	user               USR#<id>        A           profile, addresses, password hash
 //	user's guard       USR#<id>        GUARD       version, state, epoch, failed attempts
+//	security key       USR#<id>        CRED#<key id>  passkey or U2F key
 //	recovery codes     USR#<id>        RC          MACs of the unused ones
 //	login name         LOGIN#<name>    A           makes the name unique, leads to the user
+//	credential         CRED#<hash>     A           makes a key's credential id unique, leads to the user
 //	email address      EMAIL#<addr>    <user id>   leads to the users with the address
 //	API key            KEYS            <id>        few, so one partition lists them
 //	messages sent      SENT#<channel>#<hash>  A    to one address, by its hash
@@ -60,7 +62,8 @@ const (
 	skMain  = "A"
 	skGuard = "GUARD"
 
-	skRecovery = "RC"
+	skRecovery   = "RC"
+	skCredential = "CRED#"
 )
 
 const sessionPrefix = "SES#"
@@ -96,6 +99,20 @@ func emailKey(address, userID string) table.Key {
 }
 
 func recoveryKey(id string) table.Key { return table.Key{PK: userPartition(id), SK: skRecovery} }
+
+func securityKeyKey(userID, id string) table.Key {
+	return table.Key{PK: userPartition(userID), SK: skCredential + id}
+}
+
+const credentialPrefix = "CRED#"
+
+// credentialKey hashes the credential id, which may be longer than a key.
+func credentialKey(id []byte) table.Key {
+	sum := sha256.Sum256(id)
+	return table.Key{PK: credentialPrefix + hex.EncodeToString(sum[:]), SK: skMain}
+}
+
+func isCredential(k table.Key) bool { return strings.HasPrefix(k.PK, credentialPrefix) }
 
 // usageKey hashes the address, so that keys, which appear in logs and cursors, name
 // nobody.

@@ -13,24 +13,26 @@ import (
 // Attributes of a session. Names are short because every byte of every session is
 // paid for on every write.
 const (
-	attrVersion    = "v" // sequence
-	attrRevision   = "r"
-	attrToken      = "tok" // id of the current token
-	attrCreated    = "cr"
-	attrChanged    = "ch"
-	attrCreator    = "by"
-	attrExpires    = "exp"
-	attrTerminated = "end"
-	attrUserFactor = "usr"
-	attrPassword   = "pw" // this and the next are when a factor was verified
-	attrTOTP       = "totp"
-	attrSMS        = "sms"
-	attrMail       = "mail"
-	attrRecovery   = "rec"
-	attrSMSCode    = "csms" // open challenges
-	attrMailCode   = "cmail"
-	attrMetadata   = "md"
-	attrAgent      = "ua"
+	attrVersion       = "v" // sequence
+	attrRevision      = "r"
+	attrToken         = "tok" // id of the current token
+	attrCreated       = "cr"
+	attrChanged       = "ch"
+	attrCreator       = "by"
+	attrExpires       = "exp"
+	attrTerminated    = "end"
+	attrUserFactor    = "usr"
+	attrPassword      = "pw" // this and the next are when a factor was verified
+	attrTOTP          = "totp"
+	attrSMS           = "sms"
+	attrMail          = "mail"
+	attrRecovery      = "rec"
+	attrKeyFactor     = "key"
+	attrSMSCode       = "csms" // open challenges
+	attrMailCode      = "cmail"
+	attrKeyChallenges = "ckey"
+	attrMetadata      = "md"
+	attrAgent         = "ua"
 
 	attrID          = "id"
 	attrOrg         = "org"
@@ -64,6 +66,7 @@ func sessionItem(s *session.Session) table.Item {
 	putFactors(r, s.Factors)
 	r.putMap(attrSMSCode, codeMap(s.Challenges.SMS))
 	r.putMap(attrMailCode, codeMap(s.Challenges.Email))
+	putChallenges(r, s.Challenges.Keys)
 	r.putMap(attrMetadata, metadataMap(s.Metadata))
 	r.putMap(attrAgent, agentMap(s.Agent))
 	put(r, attrTTL, sessionTTL(s))
@@ -102,6 +105,7 @@ func putFactors(r *record, f session.Factors) {
 	put(u, attrEpoch, f.User.Epoch)
 	u.putTime(attrAt, f.User.VerifiedAt)
 	r.putMap(attrUserFactor, u.item)
+	r.putMap(attrKeyFactor, keyFactorMap(f.Key))
 	for name, at := range factorTimes(&f) {
 		r.putTime(name, *at)
 	}
@@ -159,11 +163,7 @@ func agentMap(a session.UserAgent) map[string]any {
 	}
 	header := make(map[string]any, len(a.Header))
 	for name, values := range a.Header {
-		list := make([]any, len(values))
-		for i, v := range values {
-			list[i] = v
-		}
-		header[name] = list
+		header[name] = stringList(values)
 	}
 	r.putMap(attrHeader, header)
 	return r.item
@@ -185,9 +185,11 @@ func decodeSession(id string, item table.Item) (*session.Session, error) {
 		ExpiresAt:    r.getTime(attrExpires),
 		TerminatedAt: r.getTime(attrTerminated),
 		Factors:      decodeFactors(r),
-		Challenges:   session.Challenges{SMS: decodeCode(r, attrSMSCode), Email: decodeCode(r, attrMailCode)},
-		Metadata:     decodeMetadata(r),
-		Agent:        decodeAgent(r),
+		Challenges: session.Challenges{
+			SMS: decodeCode(r, attrSMSCode), Email: decodeCode(r, attrMailCode), Keys: decodeChallenges(r),
+		},
+		Metadata: decodeMetadata(r),
+		Agent:    decodeAgent(r),
 	}
 	if n := copy(s.TokenID[:], get[[]byte](r, attrToken)); n != len(s.TokenID) && r.err == nil {
 		r.err = fmt.Errorf("attribute %q holds %d bytes", attrToken, n)
@@ -206,7 +208,7 @@ func decodeFactors(r *record) session.Factors {
 		Organization: get[string](u, attrOrg),
 		Epoch:        get[int64](u, attrEpoch),
 		VerifiedAt:   u.getTime(attrAt),
-	}}
+	}, Key: decodeKeyFactor(r)}
 	for name, at := range factorTimes(&f) {
 		*at = r.getTime(name)
 	}
@@ -248,6 +250,14 @@ func decodeAgent(r *record) session.UserAgent {
 		agent.Header[name] = decodeStrings(header, name)
 	}
 	return agent
+}
+
+func stringList(values []string) []any {
+	list := make([]any, len(values))
+	for i, v := range values {
+		list[i] = v
+	}
+	return list
 }
 
 func decodeStrings(r *record, name string) []string {

@@ -34,15 +34,15 @@ func New(t table.Table, random io.Reader) *Store {
 // user that is not known beforehand costs a second round trip.
 func (s *Store) Load(ctx context.Context, r session.Ref) (session.Loaded, error) {
 	named := r.UserID != "" || r.LoginName != ""
-	guess := r.UserID
-	if !named {
-		guess = s.bound.userOf(r.SessionID)
+	first := whom{r.UserID, r.LoginName, r.CredentialID}
+	if known := s.bound.userOf(r.SessionID); known != "" && !named {
+		first = whom{id: known}
 	}
 	var l session.Loaded
 	var early loadedUser
 	reads, readCtx := errgroup.WithContext(ctx)
 	reads.Go(func() (err error) { l.Session, err = s.session(readCtx, r.SessionID); return err })
-	reads.Go(func() (err error) { early, err = s.userAt(readCtx, guess, r.LoginName, r.Depth); return err })
+	reads.Go(func() (err error) { early, err = s.userAt(readCtx, first, r.Depth); return err })
 	reads.Go(func() (err error) { l.Usage, err = s.usage(readCtx, r.Subjects); return err })
 	if err := reads.Wait(); err != nil {
 		return session.Loaded{}, err
@@ -54,7 +54,7 @@ func (s *Store) Load(ctx context.Context, r session.Ref) (session.Loaded, error)
 	}
 	s.remember(l.Session)
 	if owner := l.Session.Factors.User.ID; early.id != owner {
-		late, err := s.userAt(ctx, owner, "", r.Depth)
+		late, err := s.userAt(ctx, whom{id: owner}, r.Depth)
 		if err != nil {
 			return session.Loaded{}, err
 		}
@@ -66,6 +66,25 @@ func (s *Store) Load(ctx context.Context, r session.Ref) (session.Loaded, error)
 	return l, nil
 }
 
+// whom names a user by the first of the fields that is set.
+type whom struct {
+	id, loginName string
+	credential    []byte
+}
+
+func (s *Store) idOf(ctx context.Context, w whom) (string, error) {
+	switch {
+	case w.id != "":
+		return w.id, nil
+	case w.loginName != "":
+		return s.claimedBy(ctx, loginKey(w.loginName))
+	case len(w.credential) > 0:
+		return s.claimedBy(ctx, credentialKey(w.credential))
+	default:
+		return "", nil
+	}
+}
+
 // loadedUser is what userAt found; user and guard are nil when there is none.
 type loadedUser struct {
 	id    string
@@ -73,19 +92,13 @@ type loadedUser struct {
 	guard *user.Guard
 }
 
-// userAt reads a user by id or login name at the depth; neither name reads nothing.
-func (s *Store) userAt(ctx context.Context, id, loginName string, depth session.Depth) (loadedUser, error) {
-	if id == "" && loginName != "" {
-		var err error
-		if id, err = s.idByLoginName(ctx, loginName); err != nil {
-			return loadedUser{}, err
-		}
-	}
+// userAt reads a user at the depth; without a name it reads nothing.
+func (s *Store) userAt(ctx context.Context, w whom, depth session.Depth) (loadedUser, error) {
+	id, err := s.idOf(ctx, w)
 	found := loadedUser{id: id}
-	if id == "" {
-		return found, nil
+	if err != nil || id == "" {
+		return found, err
 	}
-	var err error
 	if depth == session.GuardOnly {
 		found.guard, err = s.guard(ctx, id)
 		return found, err

@@ -65,6 +65,7 @@ func userEntries(u *user.User) []entry {
 	if len(u.RecoveryCodes) > 0 {
 		entries = append(entries, entry{key: recoveryKey(u.ID), item: table.Item{attrCodes: recoveryList(u.RecoveryCodes)}})
 	}
+	entries = append(entries, keyEntries(u)...)
 	if u.Email.Address != "" {
 		entries = append(entries, entry{key: emailKey(u.Email.Address, u.ID), item: table.Item{attrUserID: u.ID}})
 	}
@@ -155,7 +156,10 @@ func decodeGuard(id string, item table.Item) (*user.Guard, error) {
 }
 
 // userItems are the items that a user is read from.
-type userItems struct{ main, guard, recovery table.Item }
+type userItems struct {
+	main, guard, recovery table.Item
+	keys                  []table.Row
+}
 
 // decodeUser puts a user together. It returns nil when there is none, or when all
 // that is left is the guard of a deleted one.
@@ -190,6 +194,13 @@ func decodeUser(id string, items userItems) (*user.User, error) {
 	r.adopt(recovery)
 	if r.err != nil {
 		return nil, corrupt(userKey(id), r.err)
+	}
+	for _, row := range items.keys {
+		key, err := decodeKeyItem(row.Key, row.Attrs)
+		if err != nil {
+			return nil, err
+		}
+		u.Keys = append(u.Keys, key)
 	}
 	return u, nil
 }

@@ -9,13 +9,16 @@ import (
 // passwords from afar cannot lock somebody out of their passkey (row L4).
 type Authenticator string
 
-// The authenticators whose failures are counted.
+// The authenticators. Failures of U2F keys are counted as those of passkeys, because
+// an answer that makes no sense does not tell which it is.
 const (
 	AuthPassword Authenticator = "password"
 	AuthTOTP     Authenticator = "totp"
 	AuthSMS      Authenticator = "sms"
 	AuthEmail    Authenticator = "email"
 	AuthRecovery Authenticator = "recovery"
+	AuthPasskey  Authenticator = "passkey"
+	AuthU2F      Authenticator = "u2f"
 )
 
 // Attempts is the state of one authenticator's guessing limit.

@@ -9,6 +9,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/password"
 	"github.com/stepup-auth/stepup/pkg/retry"
 )
@@ -29,8 +30,8 @@ type Store interface {
 	AllUserIDs(ctx context.Context) ([]string, error)
 	// SaveUser commits the step from old to changed, all or nothing. A nil old creates.
 	// It returns fault.Conflict when the stored user is not old any more,
-	// ErrExists when a new user's id is taken and ErrLoginNameTaken when the
-	// login name is.
+	// ErrExists when a new user's id is taken, ErrLoginNameTaken when the login
+	// name is, and ErrCredentialTaken when a key's credential id is.
 	SaveUser(ctx context.Context, old, changed *User) error
 }
 
@@ -54,6 +55,8 @@ type Config struct {
 	// Reauthentication is how old a user's last check may be when they change
 	// their own factors.
 	Reauthentication time.Duration
+	// RelyingParties are those that keys may be registered for.
+	RelyingParties *passkey.RelyingParties
 	// Ring seals seeds and makes MACs of recovery codes.
 	Ring   *keyring.Ring
 	Now    func() time.Time

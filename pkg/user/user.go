@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/otp"
+	"github.com/stepup-auth/stepup/pkg/passkey"
 )
 
 // User is one human with all authenticators.
@@ -32,7 +33,9 @@ type User struct {
 	SMSCodes, EmailCodes bool
 	// RecoveryCodes are the unused ones.
 	RecoveryCodes []otp.RecoveryMAC
-	Guard         Guard
+	// Keys are passkeys and U2F keys, those in the making included.
+	Keys  []SecurityKey
+	Guard Guard
 }
 
 // Profile is what is shown of a user.
@@ -121,6 +124,7 @@ func (u *User) Clone() *User {
 	c := *u
 	c.Guard = *u.Guard.Clone()
 	c.RecoveryCodes = slices.Clone(u.RecoveryCodes)
+	c.Keys = slices.Clone(u.Keys) // what a key points to is replaced, never changed
 	return &c
 }
 
@@ -144,14 +148,20 @@ func (u *User) endSessions(now time.Time) {
 }
 
 // Methods lists what the user can sign in with, ready authenticators only.
-func (u *User) Methods() []Authenticator {
+func (u *User) Methods() []Authenticator { return u.MethodsAt("") }
+
+// MethodsAt is Methods with only those security keys that are scoped to the relying
+// party; an empty id means any.
+func (u *User) MethodsAt(rpID string) []Authenticator {
 	var ready []Authenticator
 	for _, m := range []struct {
 		kind  Authenticator
 		ready bool
 	}{
 		{AuthPassword, u.Password.Hash != ""},
+		{AuthPasskey, u.hasKey(passkey.Passkey, rpID)},
 		{AuthTOTP, u.TOTP.Confirmed},
+		{AuthU2F, u.hasKey(passkey.U2F, rpID)},
 		{AuthSMS, u.SMSCodes},
 		{AuthEmail, u.EmailCodes},
 		{AuthRecovery, len(u.RecoveryCodes) > 0},
