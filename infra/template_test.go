@@ -14,6 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/notify/ses"
+	"github.com/stepup-auth/stepup/pkg/notify/sns"
 	"github.com/stepup-auth/stepup/pkg/store"
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/table/dynamo"
@@ -233,7 +235,7 @@ func TestFunctionHasTheDefaultsOfTheServiceUnlessToldOtherwise(t *testing.T) {
 		t.Fatal(err)
 	}
 	want.Table, want.Keyring = "Table", "Keyring"
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := compare(want, got); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -307,10 +309,49 @@ func TestFunctionMayDoWhatTheStoreDoesAndNothingElse(t *testing.T) {
 	if diff := cmp.Diff(map[string]list{"GetSecretValue": {"Keyring"}}, actions(deployed, "Allow", "secretsmanager")); diff != "" {
 		t.Errorf("secrets:\n%s", diff)
 	}
-	for _, policy := range deployed.Resources.API.Properties.Policies {
+}
+
+// permissions returns what a client's calls need, all on the same resources.
+func permissions[Client any](resources ...string) map[string]list {
+	need := map[string]list{}
+	for method := range reflect.TypeFor[Client]().Methods() {
+		need[method.Name] = resources
+	}
+	return need
+}
+
+func TestFunctionMaySendWhatTheSendersSendAndNothingElse(t *testing.T) {
+	t.Parallel()
+	const account = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:"
+	deployed := load(t)
+	for _, c := range []struct {
+		effect, service string
+		want            map[string]list
+	}{
+		{"Allow", "sns", permissions[sns.Client]("*")},
+		{"Deny", "sns", permissions[sns.Client]("arn:${AWS::Partition}:sns:*:*:*")},
+		{"Allow", "ses", permissions[ses.Client](account+"identity/${MailIdentity}", account+"configuration-set/${MailConfigurationSet}")},
+		{"Deny", "ses", map[string]list{}},
+	} {
+		if diff := cmp.Diff(c.want, actions(deployed, c.effect, c.service)); diff != "" {
+			t.Errorf("%s of %s: the senders call (-), the template says (+):\n%s", c.effect, c.service, diff)
+		}
+	}
+}
+
+func TestFunctionMayCallNoOtherServiceAndNothingAtLarge(t *testing.T) {
+	t.Parallel()
+	known := []string{"dynamodb", "secretsmanager", "ses", "sns"}
+	for _, policy := range load(t).Resources.API.Properties.Policies {
 		for _, s := range policy.Statement {
-			if slices.Contains(s.Resource, "*") || slices.ContainsFunc(s.Action, func(a string) bool { return strings.Contains(a, "*") }) {
-				t.Errorf("%v on %v is more than is needed", s.Action, s.Resource)
+			for _, action := range s.Action {
+				if service, _, _ := strings.Cut(action, ":"); !slices.Contains(known, service) || strings.Contains(action, "*") {
+					t.Errorf("%s is not needed", action)
+				}
+				// Only phone numbers cannot be named.
+				if slices.Contains(s.Resource, "*") && action != "sns:Publish" {
+					t.Errorf("%s on everything is more than is needed", action)
+				}
 			}
 		}
 	}

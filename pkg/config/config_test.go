@@ -11,7 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/password"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -40,12 +42,35 @@ func defaults() config.Config {
 		Passwords:       password.Policy{MinLength: 8},
 		Hashing:         password.Params{MemoryKiB: 19456, Time: 2, Threads: 1},
 		HashConcurrency: 4,
+
+		Issuer:           "stepup",
+		Reauthentication: 15 * time.Minute,
+		RelyingParties:   relyingParties(map[string][]string{"localhost": nil}),
+		SMS:              config.SMS{Limits: sending.Policy{Cooldown: time.Minute, PerHour: 5, PerDay: 10, Budget: 1000}},
+		Mail:             config.Mail{Limits: sending.Policy{Cooldown: time.Minute, PerHour: 5, PerDay: 10, Budget: 10_000}},
+	}
+}
+
+func relyingParties(parties map[string][]string) *passkey.RelyingParties {
+	r, err := passkey.New(parties)
+	if err != nil {
+		panic(err) // every list in this file is a good one
+	}
+	return r
+}
+
+// each changes the limits of both channels, as STEPUP_SEND_* does.
+func each(alter func(p *sending.Policy)) func(c *config.Config) {
+	return func(c *config.Config) {
+		alter(&c.SMS.Limits)
+		alter(&c.Mail.Limits)
 	}
 }
 
 // compare takes an empty list for an absent one, and functions as they are.
 func compare(want, got config.Config) string {
-	return cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(password.Policy{}, "Blocked"))
+	return cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(password.Policy{}, "Blocked"),
+		cmp.AllowUnexported(passkey.RelyingParties{}))
 }
 
 func TestAnEmptyEnvironmentMeansTheDefaults(t *testing.T) {
@@ -66,26 +91,52 @@ var settings = map[string]struct {
 	alter func(c *config.Config)
 	bad   []string
 }{
-	"STEPUP_TABLE":                     {"t", func(c *config.Config) { c.Table = "t" }, nil},
-	"STEPUP_KEYRING":                   {"file:k", func(c *config.Config) { c.Keyring = "file:k" }, nil},
-	"STEPUP_INSTANCE":                  {"i", func(c *config.Config) { c.Instance = "i" }, []string{" "}},
-	"STEPUP_ORGANIZATIONS":             {"a, b,,c", func(c *config.Config) { c.Organizations = []string{"a", "b", "c"} }, []string{",", " , "}},
-	"STEPUP_ORIGINS":                   {"https://a, https://b", func(c *config.Config) { c.Origins = []string{"https://a", "https://b"} }, nil},
-	"STEPUP_TIMEOUT":                   {"3s", func(c *config.Config) { c.Timeout = 3 * time.Second }, badDurations},
-	"STEPUP_STORE_TIMEOUT":             {"1s", func(c *config.Config) { c.StoreTimeout = time.Second }, append([]string{"9s"}, badDurations...)},
-	"STEPUP_KEY_CACHE":                 {"1m", func(c *config.Config) { c.KeyCache = time.Minute }, badDurations},
-	"STEPUP_LOG_LEVEL":                 {"DEBUG", func(c *config.Config) { c.LogLevel = slog.LevelDebug }, []string{"canary"}},
-	"STEPUP_LOCKOUT_LIMIT":             {"3", func(c *config.Config) { c.Lockout.Limit = 3 }, append([]string{"-1", "101"}, badNumbers...)},
-	"STEPUP_LOCKOUT_FIRST_DELAY":       {"1m", func(c *config.Config) { c.Lockout.FirstDelay = time.Minute }, append([]string{"1ms", "2h"}, badDurations...)},
-	"STEPUP_LOCKOUT_MAX_DELAY":         {"2h", func(c *config.Config) { c.Lockout.MaxDelay = 2 * time.Hour }, append([]string{"1s"}, badDurations...)},
-	"STEPUP_LOCKOUT_USER_AT":           {"5", func(c *config.Config) { c.Lockout.LockUserAt = 5 }, append([]string{"-1"}, badNumbers...)},
-	"STEPUP_PASSWORD_MIN_LENGTH":       {"15", func(c *config.Config) { c.Passwords.MinLength = 15 }, append([]string{"-1", "7", "201"}, badNumbers...)},
-	"STEPUP_HASH_MEMORY_KIB":           {"65536", func(c *config.Config) { c.Hashing.MemoryKiB = 65536 }, append([]string{"-1", "4294967296"}, badNumbers...)},
-	"STEPUP_HASH_TIME":                 {"3", func(c *config.Config) { c.Hashing.Time = 3 }, append([]string{"-1", "4294967296"}, badNumbers...)},
-	"STEPUP_HASH_CONCURRENCY":          {"8", func(c *config.Config) { c.HashConcurrency = 8 }, badNumbers},
+	"STEPUP_TABLE":               {"t", func(c *config.Config) { c.Table = "t" }, nil},
+	"STEPUP_KEYRING":             {"file:k", func(c *config.Config) { c.Keyring = "file:k" }, nil},
+	"STEPUP_INSTANCE":            {"i", func(c *config.Config) { c.Instance = "i" }, []string{" "}},
+	"STEPUP_ORGANIZATIONS":       {"a, b,,c", func(c *config.Config) { c.Organizations = []string{"a", "b", "c"} }, []string{",", " , "}},
+	"STEPUP_ORIGINS":             {"https://a, https://b", func(c *config.Config) { c.Origins = []string{"https://a", "https://b"} }, nil},
+	"STEPUP_TIMEOUT":             {"3s", func(c *config.Config) { c.Timeout = 3 * time.Second }, badDurations},
+	"STEPUP_STORE_TIMEOUT":       {"1s", func(c *config.Config) { c.StoreTimeout = time.Second }, append([]string{"9s"}, badDurations...)},
+	"STEPUP_KEY_CACHE":           {"1m", func(c *config.Config) { c.KeyCache = time.Minute }, badDurations},
+	"STEPUP_LOG_LEVEL":           {"DEBUG", func(c *config.Config) { c.LogLevel = slog.LevelDebug }, []string{"canary"}},
+	"STEPUP_LOCKOUT_LIMIT":       {"3", func(c *config.Config) { c.Lockout.Limit = 3 }, append([]string{"-1", "101"}, badNumbers...)},
+	"STEPUP_LOCKOUT_FIRST_DELAY": {"1m", func(c *config.Config) { c.Lockout.FirstDelay = time.Minute }, append([]string{"1ms", "2h"}, badDurations...)},
+	"STEPUP_LOCKOUT_MAX_DELAY":   {"2h", func(c *config.Config) { c.Lockout.MaxDelay = 2 * time.Hour }, append([]string{"1s"}, badDurations...)},
+	"STEPUP_LOCKOUT_USER_AT":     {"5", func(c *config.Config) { c.Lockout.LockUserAt = 5 }, append([]string{"-1"}, badNumbers...)},
+	"STEPUP_PASSWORD_MIN_LENGTH": {"15", func(c *config.Config) { c.Passwords.MinLength = 15 }, append([]string{"-1", "7", "201"}, badNumbers...)},
+	"STEPUP_HASH_MEMORY_KIB":     {"65536", func(c *config.Config) { c.Hashing.MemoryKiB = 65536 }, append([]string{"-1", "4294967296"}, badNumbers...)},
+	"STEPUP_HASH_TIME":           {"3", func(c *config.Config) { c.Hashing.Time = 3 }, append([]string{"-1", "4294967296"}, badNumbers...)},
+	"STEPUP_HASH_CONCURRENCY":    {"8", func(c *config.Config) { c.HashConcurrency = 8 }, badNumbers},
+	"STEPUP_ISSUER":              {"Example", func(c *config.Config) { c.Issuer = "Example" }, []string{" "}},
+	"STEPUP_REAUTHENTICATION":    {"5m", func(c *config.Config) { c.Reauthentication = 5 * time.Minute }, badDurations},
+	"STEPUP_RELYING_PARTIES": {
+		"example.com=https://login.example.com https://example.org; example.net",
+		func(c *config.Config) {
+			c.RelyingParties = relyingParties(map[string][]string{
+				"example.com": {"https://login.example.com", "https://example.org"}, "example.net": nil,
+			})
+		},
+		[]string{" ", ";", "=https://example.com", "https://canary", "example.com=canary", "example.com=http://example.com"},
+	},
+	"STEPUP_SITE":                      {"example.com", func(c *config.Config) { c.Site = "example.com" }, nil},
+	"STEPUP_LINK_HOSTS":                {"a.example, b.example", func(c *config.Config) { c.LinkHosts = []string{"a.example", "b.example"} }, nil},
+	"STEPUP_SEND_COOLDOWN":             {"90s", each(func(p *sending.Policy) { p.Cooldown = 90 * time.Second }), badDurations},
+	"STEPUP_SEND_PER_HOUR":             {"3", each(func(p *sending.Policy) { p.PerHour = 3 }), append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SEND_PER_DAY":              {"20", each(func(p *sending.Policy) { p.PerDay = 20 }), append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SMS_BUDGET":                {"50", func(c *config.Config) { c.SMS.Limits.Budget = 50 }, append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SMS_PREFIXES":              {"+41, +423", func(c *config.Config) { c.SMS.Limits.Prefixes = []string{"+41", "+423"} }, nil},
+	"STEPUP_SMS_SENDER_ID":             {"Example", func(c *config.Config) { c.SMS.SenderID = "Example" }, nil},
+	"STEPUP_SMS_MAX_PRICE":             {"0.10", func(c *config.Config) { c.SMS.MaxPrice = 0.1 }, []string{"canary", "-0.01", "NaN", "1,5"}},
+	"STEPUP_MAIL_BUDGET":               {"50", func(c *config.Config) { c.Mail.Limits.Budget = 50 }, append([]string{"-1"}, badNumbers...)},
+	"STEPUP_MAIL_FROM":                 {"a@example.com", func(c *config.Config) { c.Mail.From = "a@example.com" }, nil},
+	"STEPUP_MAIL_REPLY_TO":             {"b@example.com", func(c *config.Config) { c.Mail.ReplyTo = "b@example.com" }, nil},
+	"STEPUP_MAIL_CONFIGURATION_SET":    {"events", func(c *config.Config) { c.Mail.ConfigurationSet = "events" }, nil},
 	"AWS_REGION":                       {"eu-central-1", func(c *config.Config) { c.Region = "eu-central-1" }, nil},
 	"AWS_ENDPOINT_URL_DYNAMODB":        {"http://d", func(c *config.Config) { c.DynamoDBEndpoint = "http://d" }, nil},
 	"AWS_ENDPOINT_URL_SECRETS_MANAGER": {"http://s", func(c *config.Config) { c.SecretsEndpoint = "http://s" }, nil},
+	"AWS_ENDPOINT_URL_SNS":             {"http://n", func(c *config.Config) { c.SNSEndpoint = "http://n" }, nil},
+	"AWS_ENDPOINT_URL_SESV2":           {"http://m", func(c *config.Config) { c.SESEndpoint = "http://m" }, nil},
 }
 
 var (
@@ -160,8 +211,10 @@ func TestABadValueIsRefusedByNameAndNotRepeated(t *testing.T) {
 // group is how an error names a variable: by its family, where only several values
 // together are wrong.
 func group(name string) string {
-	if strings.HasPrefix(name, "STEPUP_LOCKOUT_") {
-		return "STEPUP_LOCKOUT_"
+	for _, family := range []string{"STEPUP_LOCKOUT_", "STEPUP_SEND_"} {
+		if strings.HasPrefix(name, family) {
+			return family
+		}
 	}
 	return name
 }
