@@ -15,9 +15,6 @@ import (
 // userServer translates the part of zitadel.user.v2.UserService that prepares users
 // for sessions.
 type userServer struct {
-	// Calls of the contract that this version does not carry out.
-	pb.UnimplementedUserServiceServer
-
 	door    *door
 	service *user.Service
 	now     func() time.Time

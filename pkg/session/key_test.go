@@ -2,6 +2,9 @@ package session_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
@@ -51,10 +54,23 @@ func hold(t *testing.T, s *apptest.Service, kind passkey.Kind, loginName string)
 	h.device = virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{
 		UserHandle: u.KeyHandle(), UserNotVerified: kind == passkey.U2F,
 	})
-	h.held = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+	h.held = newCredential(t, 7)
 	h.keyID = h.register(h.held)
 	h.session = h.start()
 	return h
+}
+
+// newCredential has an id of its own and a private key of one repeated byte: the
+// library writes a random one wrongly when a coordinate begins with zeros.
+func newCredential(t *testing.T, fill byte) virtualwebauthn.Credential {
+	t.Helper()
+	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{fill}, 32))
+	check(t, err)
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	check(t, err)
+	c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+	c.Key = &virtualwebauthn.Key{Type: virtualwebauthn.KeyTypeEC2, Data: der}
+	return c
 }
 
 // register adds a key of the holder's kind and returns its id.
@@ -121,10 +137,8 @@ func TestAKeyStepsTheSessionUp(t *testing.T) {
 			t.Parallel()
 			apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
 				h := hold(t, newKeyService(t, tb), c.kind, "ada@example.com")
-				step := h.sign(h.demand())
 				h.held.Counter = 7
-				step = h.sign(h.demand())
-				_, err := h.set(step)
+				_, err := h.set(h.sign(h.demand()))
 				check(t, err)
 				f := h.factors()
 				want := session.KeyFactor{VerifiedAt: h.Clock.Now(), UserVerified: c.multi, Kind: c.kind}
@@ -191,8 +205,8 @@ func TestW7_AWrongAnswerIsTheCallersFaultAndChangesNothing(t *testing.T) {
 		"not present":  {bend: func(h *holder) { h.device.Options.UserNotPresent = true }, want: "WEBAU-3M9si"},
 		"backup W5":    {bend: func(h *holder) { h.device.Options.BackupEligible = true }, want: "WEBAU-3M9si"},
 		"user handle":  {bend: func(h *holder) { h.device.Options.UserHandle = []byte("bob") }, want: "WEBAU-3M9si"},
-		"counter W4":   {bend: func(h *holder) { h.held.Counter = 4 }, want: "WEBAU-3M9si"},
-		"other key":    {bend: func(h *holder) { h.held.Key = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2).Key }, want: "WEBAU-3M9si"},
+		"counter W4":   {bend: func(h *holder) { h.held.Counter = 5 }, want: "WEBAU-3M9si"},
+		"other key":    {bend: func(h *holder) { h.held.Key = newCredential(h.t, 3).Key }, want: "WEBAU-3M9si"},
 		"unknown id":   {bend: func(h *holder) { h.held.ID = []byte("nobody has this") }, want: "COMMAND-Aej7i"},
 		"no assertion": {mend: func(string) string { return `{"id":"x"}` }, want: "WEBAU-ADgv4"},
 		"signature":    {mend: badSignature, want: "WEBAU-3M9si"},
@@ -445,7 +459,7 @@ func holdAs(t *testing.T, s *apptest.Service, id string) *holder {
 	check(t, err)
 	h.user = u
 	h.device.Options.UserHandle = u.KeyHandle()
-	h.held = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+	h.held = newCredential(t, 7)
 	h.keyID = h.register(h.held)
 	return h
 }
