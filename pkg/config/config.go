@@ -196,7 +196,12 @@ func each[V any](
 ) func(*Config, string) error {
 	sms := parse(func(c *Config) *V { return field(&c.SMS.Limits) })
 	mail := parse(func(c *Config) *V { return field(&c.Mail.Limits) })
-	return func(c *Config, s string) error { return errors.Join(sms(c, s), mail(c, s)) }
+	return func(c *Config, s string) error {
+		if err := sms(c, s); err != nil {
+			return err
+		}
+		return mail(c, s)
+	}
 }
 
 // setRelyingParties reads ids, separated by semicolons, each with the origins that are
