@@ -112,6 +112,30 @@ func TestTheSessionsUserComesBeforeTheCredentials(t *testing.T) {
 	})
 }
 
+func TestABindingThatWasTakenBackIsForgotten(t *testing.T) {
+	t.Parallel()
+	s := store.New(apptest.Bolt(t), rand.Reader)
+	ada, bob := fullUser(), withKeys(fullKeys()...)
+	bob.ID, bob.Username, bob.Guard.UserID = "bob", "bob", "bob"
+	save(t, s, nil, ada)
+	save(t, s, nil, bob)
+	bound := fullSession() // to Ada, which the store remembers
+	bound.Revision = 1
+	commit(t, s, session.Change{New: bound})
+	free := bound.Clone()
+	free.Revision++
+	free.Factors = session.Factors{}
+	commit(t, s, session.Change{Old: bound, New: free})
+	ref := session.Ref{SessionID: sessionID, Depth: session.WholeUser}
+	if l := load(t, s, ref); l.User != nil || l.Guard != nil {
+		t.Errorf("nobody is named, and loaded is %+v", l.User)
+	}
+	ref.CredentialID = bob.Keys[0].Credential.ID
+	if l := load(t, s, ref); l.User == nil || l.User.ID != "bob" || l.Guard != nil {
+		t.Errorf("Bob's credential led to %+v", l.User)
+	}
+}
+
 func TestUseOfAKeyRewritesNoOther(t *testing.T) {
 	t.Parallel()
 	tb := apptest.Bolt(t)

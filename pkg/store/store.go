@@ -34,8 +34,9 @@ func New(t table.Table, random io.Reader) *Store {
 // user that is not known beforehand costs a second round trip.
 func (s *Store) Load(ctx context.Context, r session.Ref) (session.Loaded, error) {
 	named := r.UserID != "" || r.LoginName != ""
-	first := whom{r.UserID, r.LoginName, r.CredentialID}
-	if known := s.bound.userOf(r.SessionID); known != "" && !named {
+	asked, known := whom{r.UserID, r.LoginName, r.CredentialID}, s.bound.userOf(r.SessionID)
+	first, guessed := asked, known != "" && !named
+	if guessed {
 		first = whom{id: known}
 	}
 	var l session.Loaded
@@ -50,6 +51,11 @@ func (s *Store) Load(ctx context.Context, r session.Ref) (session.Loaded, error)
 	l.User, l.Guard = early.user, early.guard
 	if l.Session == nil || !l.Session.Bound() {
 		l.Guard = nil
+		if guessed { // the step that bound it was taken back
+			again, err := s.userAt(ctx, asked, r.Depth)
+			l.User = again.user
+			return l, err
+		}
 		return l, nil
 	}
 	s.remember(l.Session)
@@ -126,8 +132,8 @@ func (s *Store) remember(found *session.Session) {
 	}
 }
 
-// bindings remembers which user a session is bound to. That never changes, so the
-// memory cannot be wrong; it only saves a round trip. It keeps two generations and
+// bindings remembers which user a session is bound to. That changes only when the step
+// that bound it is taken back, which Load sees; the memory saves a round trip. It keeps two generations and
 // drops the older one when the younger is full.
 type bindings struct {
 	mu           sync.Mutex
