@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +76,21 @@ var exchanges = []exchange{
 	{"user-list-nothing", "POST", "/v2/users", `{"queries": [{"emailQuery": {"emailAddress": "nobody@stepup.test"}}]}`, nil},
 	{"user-methods", "GET", "/v2/users/ada/authentication_methods", ``, nil},
 	{"user-lock", "POST", "/v2/users/bob/lock", `{}`, nil},
+	{"set-one-time-factors", "PATCH", "/v2/sessions/{cleo}", `{"checks": {
+		"totp": {"code": "{totp}"}, "otpSms": {"code": "{sms}"}, "otpEmail": {"code": "{email}"}, "recoveryCode": {"code": "{recovery}"}}}`, nil},
+	{"get-one-time-factors", "GET", "/v2/sessions/{cleo}", ``, nil},
+	{"set-totp-again", "PATCH", "/v2/sessions/{cleo}", `{"checks": {"totp": {"code": "{totp}"}}}`, nil},
+	{"challenges-returned", "PATCH", "/v2/sessions/{cleo}", `{"challenges": {"otpSms": {"returnCode": true}, "otpEmail": {"returnCode": {}}}}`, nil},
+	{"challenges-sent", "PATCH", "/v2/sessions/{cleo}", `{"challenges": {"otpSms": {}, "otpEmail": {
+		"sendCode": {"urlTemplate": "https://login.example.com/{{.SessionID}}?code={{.Code}}"}}}}`, nil},
+	{"challenge-cooldown", "PATCH", "/v2/sessions/{cleo}", `{"challenges": {"otpSms": {}}}`, nil},
+	{"challenge-no-template", "PATCH", "/v2/sessions/{cleo}", `{"challenges": {"otpEmail": {"sendCode": {"urlTemplate": "https://{{"}}}}`, nil},
+	{"challenge-not-set-up", "POST", "/v2/sessions", `{"checks": {"user": {"userId": "ada"}}, "challenges": {"otpSms": {"returnCode": true}}}`, nil},
+	{"user-totp-register", "POST", "/v2/users/ada/totp", `{}`, nil},
+	{"user-totp-exists", "POST", "/v2/users/cleo/totp", `{}`, nil},
+	{"user-recovery-codes", "POST", "/v2/users/ada/recovery_codes", `{"count": 2}`, nil},
+	{"user-methods-one-time", "GET", "/v2/users/cleo/authentication_methods", ``, nil},
+	{"user-factors", "POST", "/v2/users/cleo/authentication_factors/_search", ``, nil},
 }
 
 // stableHeaders are those of an answer that belong to the contract.
@@ -119,9 +135,12 @@ func (n names) scrub(v map[string]any) map[string]any {
 		case map[string]any:
 			n.scrub(value)
 		case []any:
-			for _, element := range value {
-				if object, ok := element.(map[string]any); ok {
-					n.scrub(object)
+			for i, element := range value {
+				switch element := element.(type) {
+				case map[string]any:
+					n.scrub(element)
+				case string:
+					value[i] = n.stable(key, element)
 				}
 			}
 		case string:
@@ -137,7 +156,7 @@ func (n names) stable(key, value string) string {
 			return "{" + name + "}"
 		}
 	}
-	if key == "sessionId" || key == "sessionToken" {
+	if slices.Contains([]string{"sessionId", "sessionToken", "otpSms", "otpEmail", "uri", "secret", "recoveryCodes"}, key) {
 		return placeholder
 	}
 	return strings.ReplaceAll(value, "\u00a0", " ") // protojson's errors have either space, by build
@@ -167,7 +186,9 @@ func goldenWorld(t *testing.T, c restClient) names {
 	}
 	first := c.create(t, full)
 	c.Clock.Advance(time.Microsecond)
+	cleo := enrol(t, c.Service, "cleo")
 	return names{
+		"cleo": cleo.session.SessionID, "totp": cleo.totp, "sms": cleo.sms, "email": cleo.email, "recovery": cleo.recovery[0],
 		"full": first.SessionID, "fullToken": first.Token,
 		"unbound": c.create(t, session.Create{}).SessionID,
 		"viewer":  c.NewKey(t, access.IAMOwnerViewer, ""),

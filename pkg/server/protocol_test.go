@@ -24,7 +24,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	sessionv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2/sessionv2connect"
+	userv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2/userv2connect"
 )
 
@@ -74,11 +76,21 @@ func methodOf(t *testing.T, request proto.Message) protoreflect.MethodDescriptor
 	t.Helper()
 	message := request.ProtoReflect().Descriptor()
 	name, _ := strings.CutSuffix(string(message.Name()), "Request")
-	method := message.ParentFile().Services().Get(0).Methods().ByName(protoreflect.Name(name))
-	if method == nil {
-		t.Fatalf("no method takes %s", message.FullName())
+	for _, service := range contract() {
+		if method := service.Methods().ByName(protoreflect.Name(name)); method != nil {
+			return method
+		}
 	}
-	return method
+	t.Fatalf("no method takes %s", message.FullName())
+	return nil
+}
+
+// contract is the services that are offered.
+func contract() []protoreflect.ServiceDescriptor {
+	return []protoreflect.ServiceDescriptor{
+		sessionv2.File_zitadel_session_v2_session_service_proto.Services().Get(0),
+		userv2.File_zitadel_user_v2_user_service_proto.Services().Get(0),
+	}
 }
 
 // routes are the REST routes (wire contract, sections 1 and 6.1).
@@ -100,6 +112,23 @@ var routes = map[protoreflect.Name]struct{ verb, path string }{
 	"ReactivateUser":                {"POST", "/v2/users/{user_id}/reactivate"},
 	"DeleteUser":                    {"DELETE", "/v2/users/{user_id}"},
 	"ListAuthenticationMethodTypes": {"GET", "/v2/users/{user_id}/authentication_methods"},
+	"ListAuthenticationFactors":     {"POST", "/v2/users/{user_id}/authentication_factors/_search"},
+	"RegisterTOTP":                  {"POST", "/v2/users/{user_id}/totp"},
+	"VerifyTOTPRegistration":        {"POST", "/v2/users/{user_id}/totp/verify"},
+	"RemoveTOTP":                    {"DELETE", "/v2/users/{user_id}/totp"},
+	"AddOTPSMS":                     {"POST", "/v2/users/{user_id}/otp_sms"},
+	"RemoveOTPSMS":                  {"DELETE", "/v2/users/{user_id}/otp_sms"},
+	"AddOTPEmail":                   {"POST", "/v2/users/{user_id}/otp_email"},
+	"RemoveOTPEmail":                {"DELETE", "/v2/users/{user_id}/otp_email"},
+	"GenerateRecoveryCodes":         {"POST", "/v2/users/{user_id}/recovery_codes"},
+	"RemoveRecoveryCodes":           {"DELETE", "/v2/users/{user_id}/recovery_codes"},
+	"RegisterPasskey":               {"POST", "/v2/users/{user_id}/passkeys"},
+	"VerifyPasskeyRegistration":     {"POST", "/v2/users/{user_id}/passkeys/{passkey_id}"},
+	"ListPasskeys":                  {"POST", "/v2/users/{user_id}/passkeys/_search"},
+	"RemovePasskey":                 {"DELETE", "/v2/users/{user_id}/passkeys/{passkey_id}"},
+	"RegisterU2F":                   {"POST", "/v2/users/{user_id}/u2f"},
+	"VerifyU2FRegistration":         {"POST", "/v2/users/{user_id}/u2f/{u2f_id}"},
+	"RemoveU2F":                     {"DELETE", "/v2/users/{user_id}/u2f/{u2f_id}"},
 }
 
 func dialREST(t *testing.T, to endpoint) carry {

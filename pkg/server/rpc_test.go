@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/stepup-auth/stepup/pkg/access"
@@ -24,6 +25,8 @@ import (
 	objectv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	sessionv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
 	userv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
+	"github.com/stepup-auth/stepup/pkg/otp"
+	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -46,7 +49,7 @@ func TestEveryProtocolHasTheSameOutcome(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			carry := p.dial(t, endpoint{f.Serve(t), f.NewKey(t, access.IAMOwner, "")})
-			for _, c := range append(sessionRPCs(f), userRPCs()...) {
+			for _, c := range f.rpcs() {
 				t.Run(c.name, func(t *testing.T) {
 					got := carry.call(t, c.request)
 					if diff := cmp.Diff(c.want, scrub(got), protocmp.Transform()); diff != "" {
@@ -61,7 +64,7 @@ func TestEveryProtocolHasTheSameOutcome(t *testing.T) {
 func TestEveryMethodIsCalledWithSuccessAndWithoutAndHasARoute(t *testing.T) {
 	t.Parallel()
 	outcomes := map[protoreflect.FullName]map[bool]int{}
-	for _, c := range append(sessionRPCs(newFixture(t)), userRPCs()...) {
+	for _, c := range newFixture(t).rpcs() {
 		method := methodOf(t, c.request).FullName()
 		if outcomes[method] == nil {
 			outcomes[method] = map[bool]int{}
@@ -69,10 +72,8 @@ func TestEveryMethodIsCalledWithSuccessAndWithoutAndHasARoute(t *testing.T) {
 		_, refused := c.want.(*rpcstatus.Status)
 		outcomes[method][refused]++
 	}
-	for _, file := range []protoreflect.FileDescriptor{
-		sessionv2.File_zitadel_session_v2_session_service_proto, userv2.File_zitadel_user_v2_user_service_proto,
-	} {
-		methods := file.Services().Get(0).Methods()
+	for _, service := range contract() {
+		methods := service.Methods()
 		for i := range methods.Len() {
 			name := methods.Get(i).FullName()
 			if n := outcomes[name]; n[true] == 0 || n[false] == 0 {
@@ -90,10 +91,40 @@ func scrub(m proto.Message) proto.Message {
 	switch m := m.(type) {
 	case *sessionv2.CreateSessionResponse:
 		m.SessionId, m.SessionToken = drawn(m.GetSessionId()), drawn(m.GetSessionToken())
+		scrubChallenges(m.GetChallenges())
 	case *sessionv2.SetSessionResponse:
 		m.SessionToken = drawn(m.GetSessionToken())
+		scrubChallenges(m.GetChallenges())
+	case *userv2.RegisterTOTPResponse:
+		m.Uri, m.Secret = drawn(m.GetUri()), drawn(m.GetSecret())
+	case *userv2.GenerateRecoveryCodesResponse:
+		for i, code := range m.GetRecoveryCodes() {
+			m.RecoveryCodes[i] = drawn(code)
+		}
+	case *userv2.RegisterPasskeyResponse:
+		m.PasskeyId = drawn(m.GetPasskeyId())
+		scrubOptions(m.GetPublicKeyCredentialCreationOptions())
+	case *userv2.RegisterU2FResponse:
+		m.U2FId = drawn(m.GetU2FId())
+		scrubOptions(m.GetPublicKeyCredentialCreationOptions())
 	}
 	return m
+}
+
+func scrubChallenges(c *sessionv2.Challenges) {
+	if c != nil && c.OtpSms != nil {
+		*c.OtpSms = drawn(c.GetOtpSms())
+	}
+	if c != nil && c.OtpEmail != nil {
+		*c.OtpEmail = drawn(c.GetOtpEmail())
+	}
+}
+
+// scrubOptions leaves the names of an object's members.
+func scrubOptions(options *structpb.Struct) {
+	for name := range options.GetFields() {
+		options.Fields[name] = structpb.NewStringValue(placeholder)
+	}
 }
 
 func drawn(s string) string {
@@ -109,15 +140,33 @@ type fixture struct {
 	*apptest.Service
 
 	sessions map[string]session.Result // by the name of what was done with them
+	people   map[string]enrolled
+	// firstCode confirms tia's app.
+	firstCode    string
+	passkey, u2f begun // of pia
+}
+
+// rpcs are the calls of both services, in their order.
+func (f *fixture) rpcs() []rpc {
+	all := append(sessionRPCs(f), stepRPCs(f)...)
+	all = append(all, userRPCs()...)
+	return append(all, factorRPCs(f)...)
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	c := newREST(t, apptest.Options{Env: map[string]string{"STEPUP_LOCKOUT_LIMIT": "1"}})
-	f := &fixture{Service: c.Service, sessions: map[string]session.Result{}}
-	for _, name := range []string{"ada", "ben", "cas", "dan", "eve", "fay", "gus"} {
+	c := newREST(t, apptest.Options{Env: map[string]string{
+		"STEPUP_LOCKOUT_LIMIT": "1", "STEPUP_RELYING_PARTIES": "stepup.test;example.com=https://login.example.com",
+	}})
+	f := &fixture{Service: c.Service, sessions: map[string]session.Result{}, people: map[string]enrolled{}}
+	for _, name := range []string{"ada", "ben", "cas", "dan", "eve", "fay", "gus", "pia"} {
 		f.person(t, name, "")
 	}
+	for _, name := range []string{"otto", "mia"} {
+		f.people[name] = enrol(t, f.Service, name)
+	}
+	f.firstCode = otp.Code(reachable(t, f.Service, "tia"), f.Clock.Now())
+	f.passkey, f.u2f = begin(t, f.Service, "pia", passkey.Passkey), begin(t, f.Service, "pia", passkey.U2F)
 	f.person(t, "wrong", apptest.Password)
 	f.person(t, "right", apptest.Password)
 	f.person(t, "locked", apptest.Password)
