@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/otp"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/table/dynamo"
@@ -22,6 +25,9 @@ type stage struct {
 	*apptest.Service
 
 	bound, free string
+	seed        []byte // of the authenticator app
+	code        string // that answers the open challenge of the bound session
+	recovery    string
 }
 
 func newStage(t *testing.T, tb table.Table) stage {
@@ -30,20 +36,44 @@ func newStage(t *testing.T, tb table.Table) stage {
 	_, err := st.Users.Create(t.Context(), apptest.Admin(), user.Registration{
 		ID: "ada", Username: "ada", Profile: user.Profile{GivenName: "Ada", FamilyName: "Lovelace"},
 		Password: user.NewPassword{Plain: apptest.Password},
+		Phone:    user.Contact{Address: "+41446681800", Verified: true},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	st.bound = st.NewSession(t, session.Create{Step: apptest.Named("ada")}).SessionID
+	st.enrol(t)
+	asked := apptest.Named("ada")
+	asked.Challenges.SMS = &session.RequestCode{ReturnCode: true}
+	opened := st.NewSession(t, session.Create{Step: asked})
+	st.bound, st.code = opened.SessionID, opened.Codes[sending.SMS]
 	st.free = st.NewSession(t, session.Create{}).SessionID
 	return st
+}
+
+// enrol gives ada every one-time factor.
+func (st *stage) enrol(t *testing.T) {
+	t.Helper()
+	_, app, err := st.Users.RegisterTOTP(t.Context(), apptest.Admin(), "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.seed, err = otp.ParseSecret(app.Secret); err != nil {
+		t.Fatal(err)
+	}
+	_, verified := st.Users.VerifyTOTP(t.Context(), apptest.Admin(), "ada", otp.Code(st.seed, st.Clock.Now()))
+	_, added := st.Users.AddSMSCodes(t.Context(), apptest.Admin(), "ada")
+	_, codes, generated := st.Users.GenerateRecoveryCodes(t.Context(), apptest.Admin(), "ada", 0)
+	if err := errors.Join(verified, added, generated); err != nil {
+		t.Fatal(err)
+	}
+	st.recovery = codes[0]
 }
 
 // in returns the stage as another process sees it through a table: one that has met
 // the bound session, or a cold one.
 func (st stage) in(t *testing.T, tb table.Table, cold bool) stage {
 	t.Helper()
-	st.Service = apptest.New(t, apptest.Options{Table: tb})
+	st.Service = apptest.New(t, apptest.Options{Table: tb, Ring: st.Ring})
 	if !cold {
 		st.View(t, st.bound)
 	}
@@ -103,6 +133,40 @@ var budgets = map[string]struct {
 		call: func(_ context.Context, st stage) error {
 			return refused(st.set(st.bound, apptest.Guess("no")), "COMMAND-3M0fs")
 		}, trips: 2, units: 1, budget: cost{3, 4},
+	},
+	"set TOTP": { // with the next code: the present one confirmed the app
+		call: func(_ context.Context, st stage) error {
+			code := otp.Code(st.seed, st.Clock.Now().Add(otp.Step))
+			return st.set(st.bound, session.Step{Checks: session.Checks{TOTP: &session.CheckCode{Code: code}}})
+		}, trips: 2, units: 4, budget: cost{3, 4},
+	},
+	"set SMS code": {
+		call: func(_ context.Context, st stage) error {
+			return st.set(st.bound, session.Step{Checks: session.Checks{SMS: &session.CheckCode{Code: st.code}}})
+		}, trips: 2, units: 4, budget: cost{3, 4},
+	},
+	"set a wrong SMS code": {
+		call: func(_ context.Context, st stage) error {
+			step := session.Step{Checks: session.Checks{SMS: &session.CheckCode{Code: "no"}}}
+			return refused(st.set(st.bound, step), "CODE-woT0xc")
+		}, trips: 2, units: 4, budget: cost{3, 4},
+	},
+	"set recovery code": {
+		call: func(_ context.Context, st stage) error {
+			return st.set(st.bound, session.Step{Checks: session.Checks{Recovery: &session.CheckCode{Code: st.recovery}}})
+		}, trips: 2, units: 4, budget: cost{3, 4},
+	},
+	"open a challenge without sending": {
+		cold: true,
+		call: func(_ context.Context, st stage) error {
+			return st.set(st.bound, session.Step{Challenges: session.RequestChallenges{SMS: &session.RequestCode{ReturnCode: true}}})
+		}, trips: 3, units: 1, budget: cost{3, 2},
+	},
+	"open a challenge that is sent": {
+		cold: true,
+		call: func(_ context.Context, st stage) error {
+			return st.set(st.bound, session.Step{Challenges: session.RequestChallenges{SMS: &session.RequestCode{}}})
+		}, trips: 3, units: 6, budget: cost{3, 6},
 	},
 	"create": { // with entries in the indexes by time and by creator
 		call: func(ctx context.Context, st stage) error { return st.create(ctx, session.Step{}) }, trips: 1, units: 1 + 2, budget: cost{2, 2 + 2},

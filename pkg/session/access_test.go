@@ -215,6 +215,7 @@ func TestBearerIsTheSessionsUserWithItsDevice(t *testing.T) {
 	got, err := h.Sessions.Authenticate(t.Context(), h.reds.Token)
 	want := access.Caller{
 		ID: h.red.ID, UserID: h.red.ID, Organization: "red", SessionID: h.reds.SessionID, AgentID: "red-device",
+		AuthenticatedAt: apptest.Epoch(),
 	}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)

@@ -132,7 +132,6 @@ func (d *decision) openKey(ask *RequestKey) (*fault.Fault, error) {
 	open := append(d.session.Challenges.Keys, c)
 	d.session.Challenges.Keys = open[max(0, len(open)-maxKeyChallenges):]
 	d.keyOptions, d.changed = options, true
-	d.rely = d.rely || d.session.Bound()
 	return nil, nil
 }
 

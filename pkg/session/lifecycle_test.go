@@ -68,7 +68,7 @@ func TestEmptyCreateMakesASessionWithoutUser(t *testing.T) {
 		t.Errorf("token %q is not URL-safe text of at most 200 characters", r.Token)
 	}
 	equal(t, s.View(t, r.SessionID), session.View{Session: &session.Session{
-		ID: r.SessionID, Creator: apptest.Admin().ID, Created: now, Changed: now, Sequence: 1,
+		ID: r.SessionID, Creator: apptest.Admin().ID, Created: now, Changed: now, Sequence: 1, Revision: 1,
 	}})
 }
 
@@ -89,7 +89,7 @@ func TestCreateStoresAllThatItWasGiven(t *testing.T) {
 		now := apptest.Epoch()
 		equal(t, s.View(t, r.SessionID), session.View{
 			Session: &session.Session{
-				ID: r.SessionID, Creator: apptest.Admin().ID, Created: now, Changed: now, Sequence: 1,
+				ID: r.SessionID, Creator: apptest.Admin().ID, Created: now, Changed: now, Sequence: 1, Revision: 1,
 				ExpiresAt: now.Add(hour), Metadata: map[string][]byte{"a": {0, 255}}, Agent: agent,
 				Factors: session.Factors{
 					User:     session.UserFactor{ID: u.ID, Organization: "default", VerifiedAt: now, Epoch: u.Guard.Epoch},

@@ -54,8 +54,6 @@ func (s *Store) User(ctx context.Context, id string) (*user.User, error) {
 			items.main = r.Attrs
 		case skGuard:
 			items.guard = r.Attrs
-		case skRecovery:
-			items.recovery = r.Attrs
 		default:
 			items.keys = append(items.keys, r)
 		}

@@ -38,14 +38,14 @@ func TestTTLIsExpiryPlusADay(t *testing.T) {
 		t.Errorf("of an expiring session: %v, want %d", got, want)
 	}
 	endless := sess.Clone()
-	endless.Sequence++
+	endless.Revision++
 	endless.ExpiresAt = time.Time{}
 	commit(t, s, session.Change{Old: sess, New: endless})
 	if got, has := raw(t, tb)["ttl"]; has {
 		t.Errorf("of an endless session: %v", got)
 	}
 	dead := endless.Clone()
-	dead.Sequence++
+	dead.Revision++
 	dead.TerminatedAt = apptest.Epoch().Add(time.Minute)
 	commit(t, s, session.Change{Old: endless, New: dead})
 	item := raw(t, tb)
@@ -67,7 +67,7 @@ func TestIndexKeysNeverChange(t *testing.T) {
 	commit(t, s, session.Change{New: sess})
 	before := raw(t, tb)
 	next := sess.Clone()
-	next.Sequence++
+	next.Revision++
 	next.Changed, next.ExpiresAt, next.Metadata = next.Changed.Add(time.Hour), time.Time{}, nil
 	next.Factors.Password = next.Changed
 	commit(t, s, session.Change{Old: sess, New: next})

@@ -6,9 +6,8 @@
 //
 //	session            SES#<id>        A           everything of a session, also open challenges
 //	user               USR#<id>        A           profile, addresses, password hash
-//	user's guard       USR#<id>        GUARD       version, state, epoch, failed attempts
+//	user's guard       USR#<id>        GUARD       version, state, epoch, failed attempts, recovery codes
 //	security key       USR#<id>        CRED#<key id>  passkey or U2F key
-//	recovery codes     USR#<id>        RC          MACs of the unused ones
 //	login name         LOGIN#<name>    A           makes the name unique, leads to the user
 //	credential         CRED#<hash>     A           makes a key's credential id unique, leads to the user
 //	email address      EMAIL#<addr>    <user id>   leads to the users with the address
@@ -62,7 +61,6 @@ const (
 	skMain  = "A"
 	skGuard = "GUARD"
 
-	skRecovery   = "RC"
 	skCredential = "CRED#"
 )
 
@@ -97,8 +95,6 @@ func emailPartition(address string) string { return "EMAIL#" + strings.ToLower(a
 func emailKey(address, userID string) table.Key {
 	return table.Key{PK: emailPartition(address), SK: userID}
 }
-
-func recoveryKey(id string) table.Key { return table.Key{PK: userPartition(id), SK: skRecovery} }
 
 func securityKeyKey(userID, id string) table.Key {
 	return table.Key{PK: userPartition(userID), SK: skCredential + id}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/store"
 	"github.com/stepup-auth/stepup/pkg/table"
@@ -28,11 +29,19 @@ const sessionID = "0123456789abcdefghjkmnpqr0"
 func fullSession() *session.Session {
 	now := apptest.Epoch()
 	return &session.Session{
-		ID: sessionID, Creator: "app", Created: now, Changed: now.Add(time.Microsecond), Sequence: 3,
+		ID: sessionID, Creator: "app", Created: now, Changed: now.Add(time.Microsecond), Sequence: 3, Revision: 7,
 		TokenID: session.TokenID{1, 2, 3}, ExpiresAt: now.Add(time.Hour),
 		Factors: session.Factors{
 			User:     session.UserFactor{ID: "ada", Organization: "red", VerifiedAt: now.Add(time.Second), Epoch: 42},
 			Password: now.Add(time.Minute),
+			TOTP:     now.Add(2 * time.Minute),
+			SMS:      now.Add(3 * time.Minute),
+			Email:    now.Add(4 * time.Minute),
+			Recovery: now.Add(5 * time.Minute),
+		},
+		Challenges: session.Challenges{
+			SMS:   session.CodeChallenge{ID: session.ChallengeID{1}, KeyID: "k1", ExpiresAt: now, Tries: 2},
+			Email: session.CodeChallenge{ID: session.ChallengeID{2}, KeyID: "k2", ExpiresAt: now.Add(time.Second)},
 		},
 		Metadata: map[string][]byte{"a": {0}, "b.c": []byte("d"), "PK": []byte("x")},
 		Agent: session.UserAgent{
@@ -53,7 +62,11 @@ func fullUser() *user.User {
 		Email:    user.Contact{Address: "Ada@example.com", Verified: true},
 		Phone:    user.Contact{Address: "+41791234567", Verified: true},
 		Password: user.Password{Hash: "$hash", ChangeRequired: true},
+		TOTP:     user.TOTP{Sealed: []byte("sealed"), Confirmed: true},
+		SMSCodes: true, EmailCodes: true,
 		Guard: user.Guard{
+			TOTPStep:      58_000_000,
+			RecoveryCodes: []otp.RecoveryMAC{{KeyID: "k1", Sum: [32]byte{1}}, {KeyID: "k2", Sum: [32]byte{2}}},
 			UserID: "ada", Version: 9, Changed: now, State: user.StateLocked, Epoch: 42, PasswordChanged: now,
 			Attempts: map[user.Authenticator]user.Attempts{"password": {Failures: 11, LockedUntil: now}, "other": {Failures: 1}},
 		},
@@ -159,9 +172,9 @@ func TestCommitIsRefusedWhenTheSessionOrItsUserMovedOn(t *testing.T) {
 		save(t, s, nil, u)
 		commit(t, s, session.Change{New: sess})
 		next := sess.Clone()
-		next.Sequence++
+		next.Revision++
 		stale, other, later := sess.Clone(), sess.Clone(), u.Clone()
-		stale.Sequence--
+		stale.Revision--
 		other.TokenID[0]++
 		later.Guard.Version++
 		for name, c := range map[string]session.Change{
@@ -249,7 +262,7 @@ func TestR2_WriteWhoseAnswerWasLostIsRecognized(t *testing.T) {
 		s := store.New(twice, rand.Reader)
 		u, sess := fullUser(), fullSession()
 		next, last := sess.Clone(), sess.Clone()
-		next.Sequence, last.Sequence = 4, 5
+		next.Revision, last.Revision = 8, 9
 		next.TokenID[0], last.TokenID[0] = 4, 5
 		counted := moved(u)
 		save(t, s, nil, u)                                                                                 // several items

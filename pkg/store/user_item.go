@@ -62,9 +62,6 @@ func userEntries(u *user.User) []entry {
 		{key: userKey(u.ID), item: userItem(u)},
 		{key: loginKey(u.LoginName()), item: table.Item{attrUserID: u.ID}, unique: true},
 	}
-	if len(u.RecoveryCodes) > 0 {
-		entries = append(entries, entry{key: recoveryKey(u.ID), item: table.Item{attrCodes: recoveryList(u.RecoveryCodes)}})
-	}
 	entries = append(entries, keyEntries(u)...)
 	if u.Email.Address != "" {
 		entries = append(entries, entry{key: emailKey(u.Email.Address, u.ID), item: table.Item{attrUserID: u.ID}})
@@ -114,6 +111,9 @@ func guardItem(g *user.Guard, marker []byte) table.Item {
 		attempts[string(kind)] = map[string]any(a.item)
 	}
 	r.putMap(attrAttempts, attempts)
+	if len(g.RecoveryCodes) > 0 {
+		r.item[attrCodes] = recoveryList(g.RecoveryCodes)
+	}
 	r.putBytes(attrMarker, marker)
 	if g.State == user.StateDeleted {
 		put(r, attrTTL, g.Changed.Add(deletedLife).Unix())
@@ -135,6 +135,7 @@ func decodeGuard(id string, item table.Item) (*user.Guard, error) {
 		Epoch:           get[int64](r, attrEpoch),
 		PasswordChanged: r.getTime(attrPasswordChanged),
 		TOTPStep:        uint64(get[int64](r, attrStep)),
+		RecoveryCodes:   decodeRecovery(r),
 	}
 	attempts := r.nested(attrAttempts)
 	for kind := range attempts.item {
@@ -157,8 +158,8 @@ func decodeGuard(id string, item table.Item) (*user.Guard, error) {
 
 // userItems are the items that a user is read from.
 type userItems struct {
-	main, guard, recovery table.Item
-	keys                  []table.Row
+	main, guard table.Item
+	keys        []table.Row
 }
 
 // decodeUser puts a user together. It returns nil when there is none, or when all
@@ -168,7 +169,7 @@ func decodeUser(id string, items userItems) (*user.User, error) {
 	if err != nil || g == nil || items.main == nil || g.State == user.StateDeleted {
 		return nil, err
 	}
-	r, recovery := &record{item: items.main}, &record{item: items.recovery}
+	r := &record{item: items.main}
 	u := &user.User{
 		ID:           id,
 		Organization: get[string](r, attrOrg),
@@ -182,16 +183,14 @@ func decodeUser(id string, items userItems) (*user.User, error) {
 			Language:    get[string](r, attrLanguage),
 			Gender:      user.Gender(get[int64](r, attrGender)),
 		},
-		Email:         user.Contact{Address: get[string](r, attrEmail), Verified: get[bool](r, attrEmailVerified)},
-		Phone:         user.Contact{Address: get[string](r, attrPhone), Verified: get[bool](r, attrPhoneVerified)},
-		Password:      user.Password{Hash: get[string](r, attrHash), ChangeRequired: get[bool](r, attrChangeRequired)},
-		TOTP:          user.TOTP{Sealed: get[[]byte](r, attrSeed), Confirmed: get[bool](r, attrConfirmed)},
-		SMSCodes:      get[bool](r, attrSMSCodes),
-		EmailCodes:    get[bool](r, attrEmailCodes),
-		RecoveryCodes: decodeRecovery(recovery),
-		Guard:         *g,
+		Email:      user.Contact{Address: get[string](r, attrEmail), Verified: get[bool](r, attrEmailVerified)},
+		Phone:      user.Contact{Address: get[string](r, attrPhone), Verified: get[bool](r, attrPhoneVerified)},
+		Password:   user.Password{Hash: get[string](r, attrHash), ChangeRequired: get[bool](r, attrChangeRequired)},
+		TOTP:       user.TOTP{Sealed: get[[]byte](r, attrSeed), Confirmed: get[bool](r, attrConfirmed)},
+		SMSCodes:   get[bool](r, attrSMSCodes),
+		EmailCodes: get[bool](r, attrEmailCodes),
+		Guard:      *g,
 	}
-	r.adopt(recovery)
 	if r.err != nil {
 		return nil, corrupt(userKey(id), r.err)
 	}

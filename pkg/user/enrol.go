@@ -176,10 +176,10 @@ func (s *Service) GenerateRecoveryCodes(ctx context.Context, caller access.Calle
 		return nil, nil, err
 	}
 	u, err := s.enrol(ctx, target{caller, id, access.UserCredential}, func(u *User, _ time.Time) error {
-		if len(u.RecoveryCodes)+count > MaxRecoveryCodes {
+		if len(u.Guard.RecoveryCodes)+count > MaxRecoveryCodes {
 			return errRecoveryCount
 		}
-		u.RecoveryCodes = append(u.RecoveryCodes, macs...)
+		u.Guard.RecoveryCodes = append(u.Guard.RecoveryCodes, macs...)
 		delete(u.Guard.Attempts, AuthRecovery)
 		return nil
 	})
@@ -210,7 +210,7 @@ func (s *Service) newRecoveryCodes(id string, count int) (codes []string, macs [
 // RemoveRecoveryCodes takes all unused codes away; without any it changes nothing.
 func (s *Service) RemoveRecoveryCodes(ctx context.Context, caller access.Caller, id string) (*User, error) {
 	return s.enrol(ctx, target{caller, id, access.UserWrite}, func(u *User, _ time.Time) error {
-		u.RecoveryCodes = nil
+		u.Guard.RecoveryCodes = nil
 		return nil
 	})
 }

@@ -95,17 +95,17 @@ func (u *User) CheckRecoveryCode(ring *keyring.Ring, code string, l Lockout, now
 	switch {
 	case code == "":
 		return ErrRecoveryEmpty
-	case len(u.RecoveryCodes) == 0:
+	case len(u.Guard.RecoveryCodes) == 0:
 		return ErrRecoveryNotReady
 	}
 	var at int
 	g := Guess{AuthRecovery, l, now, ErrRecoveryLocked, ErrRecoveryWrong}
 	denied := u.Guess(g, func() bool {
-		at = slices.IndexFunc(u.RecoveryCodes, func(m otp.RecoveryMAC) bool { return m.Matches(ring, u.ID, code) })
+		at = slices.IndexFunc(u.Guard.RecoveryCodes, func(m otp.RecoveryMAC) bool { return m.Matches(ring, u.ID, code) })
 		return at >= 0
 	})
 	if denied == nil {
-		u.RecoveryCodes = slices.Delete(u.RecoveryCodes, at, at+1)
+		u.Guard.RecoveryCodes = slices.Delete(u.Guard.RecoveryCodes, at, at+1)
 		u.touch(now)
 	}
 	return denied

@@ -31,8 +31,6 @@ type User struct {
 	TOTP     TOTP
 	// SMSCodes and EmailCodes are set when one-time codes by that way were added.
 	SMSCodes, EmailCodes bool
-	// RecoveryCodes are the unused ones.
-	RecoveryCodes []otp.RecoveryMAC
 	// Keys are passkeys and U2F keys, those in the making included.
 	Keys  []SecurityKey
 	Guard Guard
@@ -96,6 +94,8 @@ type Guard struct {
 	PasswordChanged time.Time
 	// TOTPStep is the last time step whose code was accepted.
 	TOTPStep uint64
+	// RecoveryCodes are the unused ones, each as a keyed MAC.
+	RecoveryCodes []otp.RecoveryMAC
 	// Attempts holds the failed checks by authenticator.
 	Attempts map[Authenticator]Attempts
 }
@@ -123,7 +123,6 @@ func (g *Guard) CanStart() bool {
 func (u *User) Clone() *User {
 	c := *u
 	c.Guard = *u.Guard.Clone()
-	c.RecoveryCodes = slices.Clone(u.RecoveryCodes)
 	c.Keys = slices.Clone(u.Keys) // what a key points to is replaced, never changed
 	return &c
 }
@@ -132,6 +131,7 @@ func (u *User) Clone() *User {
 func (g *Guard) Clone() *Guard {
 	c := *g
 	c.Attempts = maps.Clone(g.Attempts)
+	c.RecoveryCodes = slices.Clone(g.RecoveryCodes)
 	return &c
 }
 
@@ -164,7 +164,7 @@ func (u *User) MethodsAt(rpID string) []Authenticator {
 		{AuthU2F, u.hasKey(passkey.U2F, rpID)},
 		{AuthSMS, u.SMSCodes},
 		{AuthEmail, u.EmailCodes},
-		{AuthRecovery, len(u.RecoveryCodes) > 0},
+		{AuthRecovery, len(u.Guard.RecoveryCodes) > 0},
 	} {
 		if m.ready {
 			ready = append(ready, m.kind)

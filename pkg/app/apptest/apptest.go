@@ -67,6 +67,8 @@ type Options struct {
 	Env map[string]string
 	// Random replaces the randomness, also that of the keyring.
 	Random io.Reader
+	// Ring replaces the keyring, so that one Service reads what another sealed.
+	Ring *keyring.Ring
 }
 
 // Service is the whole service, ready to be called.
@@ -91,10 +93,13 @@ func New(t testing.TB, o Options) *Service {
 	if o.Table == nil {
 		o.Table = Bolt(t)
 	}
-	text, err := keyring.Generate(o.Random, "k1")
-	must(t, err)
-	ring, err := keyring.Parse(text)
-	must(t, err)
+	ring := o.Ring
+	if ring == nil {
+		text, err := keyring.Generate(o.Random, "k1")
+		must(t, err)
+		ring, err = keyring.Parse(text)
+		must(t, err)
+	}
 	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: ring, Logs: &Log{}}
 	s.Inbox = inbox.New(inbox.DefaultCapacity, s.Clock.Now)
 	s.App, err = app.New(app.Parts{
