@@ -12,6 +12,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/user"
@@ -20,12 +21,15 @@ import (
 // Keyring holds a master key that guards nothing: the bytes 0 to 31.
 const Keyring = `{"current":"k1","keys":{"k1":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}}`
 
-// The users. Only UserID is active and has the Password.
+// The users. UserID and FactorsID are active, and UserID has the Password.
 const (
-	UserID     = "demo"
-	LoginName  = "demo@example.com"
-	Password   = "correct horse battery"
-	LockedID   = "locked"
+	UserID    = "demo"
+	LoginName = "demo@example.com"
+	Password  = "correct horse battery"
+	LockedID  = "locked"
+	// FactorsID has an app that is not confirmed, codes by SMS and mail, recovery codes,
+	// and a passkey and a U2F key that are begun.
+	FactorsID  = "factors"
 	InactiveID = "inactive"
 )
 
@@ -37,6 +41,12 @@ const (
 	// SessionID is a session in which user and password are checked.
 	SessionID    = "z4dc5797wtq918bnpdw9ax5ef8"
 	SessionToken = "AQJrMfkawp0n5q6QoXWzeJV0rnpLvLeLIKyLKa8mdhjYCbNmP-VdTXF9q7u0Jof1nBMIVLbceh_Mon2Ofq5ABNOHr6M"
+	// FactorsSessionID is a session of FactorsID, RecoveryCode one of their codes.
+	FactorsSessionID = "dwf5zft2d101z6a6tppfh0n5d0"
+	RecoveryCode     = "ttyk-pk55-ccma-yzx2"
+	// PasskeyID and U2FID are keys of FactorsID whose registration has begun.
+	PasskeyID = "5nr9zd8jv3b1f8kphds0qwc090"
+	U2FID     = "g5aw0kqrrdjzpejfxvm4vy8894"
 	// ExpiredSessionID is a session whose lifetime is over.
 	ExpiredSessionID = "gc6a4pm34vtrrtz15sa478yw1c"
 )
@@ -55,6 +65,7 @@ func Seed(ctx context.Context, t table.Table) error {
 		{"users", seedUsers},
 		{"session", seedSession},
 		{"expired session", seedExpiredSession},
+		{"factors", seedFactors},
 	}
 	var problems []error
 	for _, part := range parts {
@@ -111,11 +122,12 @@ func seedKey(ctx context.Context, a *app.App) error {
 }
 
 func seedUsers(ctx context.Context, a *app.App) error {
-	for _, id := range []string{UserID, LockedID, InactiveID} {
+	for _, id := range []string{UserID, LockedID, InactiveID, FactorsID} {
 		r := user.Registration{
 			ID:      id,
 			Profile: user.Profile{GivenName: "Ada", FamilyName: "Lovelace", Language: "en"},
 			Email:   user.Contact{Address: id + "@example.com", Verified: true},
+			Phone:   user.Contact{Address: "+41446681800", Verified: true},
 		}
 		if id == UserID {
 			r.Password.Plain = Password
@@ -150,6 +162,25 @@ func seedExpiredSession(ctx context.Context, a *app.App) error {
 		return err
 	}
 	return same("ExpiredSessionID", ExpiredSessionID, r.SessionID)
+}
+
+func seedFactors(ctx context.Context, a *app.App) error {
+	_, _, app := a.Users.RegisterTOTP(ctx, operator(), FactorsID)
+	_, sms := a.Users.AddSMSCodes(ctx, operator(), FactorsID)
+	_, email := a.Users.AddEmailCodes(ctx, operator(), FactorsID)
+	_, codes, recovery := a.Users.GenerateRecoveryCodes(ctx, operator(), FactorsID, 1)
+	_, first, platform := a.Users.RegisterKey(ctx, operator(), FactorsID, user.KeyRequest{Kind: passkey.Passkey, RPID: "localhost"})
+	_, second, token := a.Users.RegisterKey(ctx, operator(), FactorsID, user.KeyRequest{Kind: passkey.U2F, RPID: "localhost"})
+	s, bound := a.Sessions.Create(ctx, operator(), session.Create{Step: session.Step{Checks: session.Checks{
+		User: &session.CheckUser{ID: FactorsID},
+	}}})
+	if err := errors.Join(app, sms, email, recovery, platform, token, bound); err != nil {
+		return err
+	}
+	return errors.Join(
+		same("RecoveryCode", RecoveryCode, codes[0]), same("PasskeyID", PasskeyID, first.ID), same("U2FID", U2FID, second.ID),
+		same("FactorsSessionID", FactorsSessionID, s.SessionID),
+	)
 }
 
 func same(name, constant, drawn string) error {
