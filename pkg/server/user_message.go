@@ -27,11 +27,8 @@ type humanRequest interface {
 }
 
 func newHuman(r humanRequest) (user.Registration, error) {
-	switch {
-	case len(r.GetIdpLinks()) > 0:
+	if len(r.GetIdpLinks()) > 0 {
 		return user.Registration{}, unsupported("idp_links")
-	case r.GetTotpSecret() != "":
-		return user.Registration{}, unsupported("totp_secret")
 	}
 	email, err := emailOf(r.GetEmail())
 	if err != nil {
@@ -41,7 +38,9 @@ func newHuman(r humanRequest) (user.Registration, error) {
 	if err != nil {
 		return user.Registration{}, err
 	}
-	n := user.Registration{Profile: profileOf(r.GetProfile()), Email: email, Phone: phone}
+	n := user.Registration{
+		Profile: profileOf(r.GetProfile()), Email: email, Phone: phone, TOTPSecret: r.GetTotpSecret(),
+	}
 	n.Password = plainPassword(r.GetPassword())
 	if h := r.GetHashedPassword(); h != nil {
 		n.Password = hashedPassword(h)

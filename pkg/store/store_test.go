@@ -67,7 +67,7 @@ func fullUser() *user.User {
 		Guard: user.Guard{
 			TOTPStep:      58_000_000,
 			RecoveryCodes: []otp.RecoveryMAC{{KeyID: "k1", Sum: [32]byte{1}}, {KeyID: "k2", Sum: [32]byte{2}}},
-			UserID: "ada", Version: 9, Changed: now, State: user.StateLocked, Epoch: 42, PasswordChanged: now,
+			UserID:        "ada", Version: 9, Changed: now, State: user.StateLocked, Epoch: 42, PasswordChanged: now,
 			Attempts: map[user.Authenticator]user.Attempts{"password": {Failures: 11, LockedUntil: now}, "other": {Failures: 1}},
 		},
 	}

@@ -23,6 +23,9 @@ type Registration struct {
 	Email    Contact
 	Phone    Contact
 	Password NewPassword
+	// TOTPSecret is the seed, in base32, of an authenticator app that the user has
+	// already; empty for none. It counts as confirmed.
+	TOTPSecret string
 }
 
 // NewPassword is a password to be set: plain text or an imported hash, not both.
@@ -94,6 +97,9 @@ func (s *Service) build(ctx context.Context, n Registration, now time.Time) (*Us
 		return nil, err
 	}
 	if err := s.setPassword(ctx, u, n.Password, now); err != nil {
+		return nil, err
+	}
+	if err := s.importTOTP(u, n.TOTPSecret); err != nil {
 		return nil, err
 	}
 	u.endSessions(now)

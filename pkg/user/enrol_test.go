@@ -76,6 +76,25 @@ func TestAuthenticatorAppIsConfirmedByItsCode(t *testing.T) {
 	outcome(t, "remove again", err, "COMMAND-3Mif9s")
 }
 
+func TestAnImportedAuthenticatorAppStepsUpAtOnce(t *testing.T) {
+	t.Parallel()
+	s := apptest.New(t, apptest.Options{})
+	ada := user.Registration{
+		Username:   "ada",
+		Profile:    user.Profile{GivenName: "Ada", FamilyName: "Lovelace"},
+		TOTPSecret: "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", // of RFC 6238, appendix B
+	}
+	u, err := s.Users.Create(t.Context(), apptest.Admin(), ada)
+	outcome(t, "create", err, "")
+	step := apptest.Named(u.ID)
+	step.Checks.TOTP = &session.CheckCode{Code: otp.Code([]byte("12345678901234567890"), s.Clock.Now())}
+	_, err = s.Sessions.Create(t.Context(), apptest.Admin(), session.Create{Step: step})
+	outcome(t, "sign in", err, "")
+	ada.Username, ada.TOTPSecret = "grace", "not base32!"
+	_, err = s.Users.Create(t.Context(), apptest.Admin(), ada)
+	outcome(t, "create with a secret that is none", err, otp.ErrSecret.ID)
+}
+
 func TestCodesNeedAVerifiedAddressAndAreAddedOnce(t *testing.T) {
 	t.Parallel()
 	s := apptest.New(t, apptest.Options{})
