@@ -2,13 +2,13 @@ package user
 
 import (
 	"context"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/id"
+	"github.com/stepup-auth/stepup/pkg/phone"
 )
 
 // Registration describes a human to be created.
@@ -112,7 +112,6 @@ var (
 	errUsername  = fault.New(fault.InvalidArgument, "STEPUP-username", "Username must not be empty, begin or end with white space, or hold control characters")
 	errFirstName = fault.New(fault.InvalidArgument, "USER-UCej2", "First name in profile is empty")
 	errLastName  = fault.New(fault.InvalidArgument, "USER-4hB7d", "Last name in profile is empty")
-	errPhone     = fault.New(fault.InvalidArgument, "STEPUP-phone", "Phone number is not in international format, such as +41791234567")
 )
 
 func checkUsername(name string) error {
@@ -134,20 +133,16 @@ func (p Profile) validate() error {
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
-// e164 is the international form of a number (ITU-T E.164): at most 15 digits.
-var e164 = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
-
-// phoneFiller is what people write between digits.
-var phoneFiller = strings.NewReplacer(" ", "", "-", "", "(", "", ")", "", ".", "", "/", "")
-
+// normalPhone returns the number in the form that it is stored and sent to.
 func normalPhone(c Contact) (Contact, error) {
 	if c.Address == "" {
 		return Contact{}, nil
 	}
-	c.Address = phoneFiller.Replace(c.Address)
-	if !e164.MatchString(c.Address) {
-		return Contact{}, errPhone
+	e164, _, err := phone.Parse(c.Address)
+	if err != nil {
+		return Contact{}, err
 	}
+	c.Address = e164
 	return c, nil
 }
 

@@ -1,0 +1,218 @@
+package app_test
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"maps"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/app"
+	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/notify/awstest"
+	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
+)
+
+// deployment is the service as a function has it: every AWS service is one of the SDK's
+// clients with a stand-in behind it.
+type deployment struct {
+	client
+
+	providers *awstest.Server
+	clock     *apptest.Clock
+	logs      *apptest.Log
+}
+
+func deploy(t *testing.T, env map[string]string) deployment {
+	t.Helper()
+	d := deployment{providers: awstest.Start(t), clock: &apptest.Clock{}, logs: &apptest.Log{}}
+	database, table := dynoxide.NewTable(t)
+	ring := filepath.Join(t.TempDir(), "keyring.json")
+	if err := os.WriteFile(ring, keyringText(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	variables := map[string]string{
+		"STEPUP_TABLE": table, "STEPUP_KEYRING": "file:" + ring, "STEPUP_SITE": "example.com",
+		"STEPUP_MAIL_FROM": "login@example.com", "STEPUP_MAIL_CONFIGURATION_SET": "events", "STEPUP_SMS_SENDER_ID": "Example",
+		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
+		"AWS_ENDPOINT_URL_DYNAMODB": *database.Options().BaseEndpoint,
+		"AWS_ENDPOINT_URL_SNS":      d.providers.URL, "AWS_ENDPOINT_URL_SESV2": d.providers.URL,
+	}
+	maps.Copy(variables, env)
+	lookup := func(name string) (string, bool) { v, ok := variables[name]; return v, ok }
+	c, err := config.Load(lookup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.OnAWS(t.Context(), c, app.FunctionConfig(c, lookup), app.Ambient{
+		Logger: slog.New(slog.NewJSONHandler(d.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: d.clock.Now, Random: rand.Reader,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, key, err := a.Keys.Issue(t.Context(), access.NewKey{Name: "test", Role: access.IAMOwner})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(a.Handler)
+	t.Cleanup(server.Close)
+	d.client = client{t, server.URL, key}
+	return d
+}
+
+const (
+	phoneNumber = "+41446681800"
+	mailAddress = "ada@example.com"
+)
+
+// session creates a person who has codes by SMS and mail, and returns the path of a
+// session of theirs, with its token.
+func (d deployment) session() (path, token string) {
+	d.t.Helper()
+	d.must("POST", "/v2/users/human", `{"userId":"ada","username":"ada","profile":{"givenName":"Ada","familyName":"Lovelace"},
+		"email":{"email":"`+mailAddress+`","isVerified":true},"phone":{"phone":"`+phoneNumber+`","isVerified":true}}`)
+	d.must("POST", "/v2/users/ada/otp_sms", `{}`)
+	d.must("POST", "/v2/users/ada/otp_email", `{}`)
+	s := d.must("POST", "/v2/sessions", `{"checks":{"user":{"userId":"ada"}}}`)
+	return "/v2/sessions/" + s["sessionId"].(string), s["sessionToken"].(string)
+}
+
+var eightDigits = regexp.MustCompile(`\b[0-9]{8}\b`)
+
+func TestChallengesLeaveThroughSNSAndSESOnceAndTheirCodesWork(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, nil)
+	path, _ := d.session()
+	opened := d.must("PATCH", path, `{"challenges":{"otpSms":{},
+		"otpEmail":{"sendCode":{"urlTemplate":"https://login.example.com/{{.SessionID}}?code={{.Code}}"}}}}`)
+	if diff := cmp.Diff(map[string]any{}, opened["challenges"]); diff != "" {
+		t.Errorf("challenges of codes that were sent:\n%s", diff)
+	}
+	texts, mails := d.providers.SMS(), d.providers.Mails()
+	if len(texts) != 1 || len(mails) != 1 || d.providers.Requests() != 2 {
+		t.Fatalf("%d text messages, %d mails, %d requests, want one of each", len(texts), len(mails), d.providers.Requests())
+	}
+	sms, mail := eightDigits.FindString(texts[0].Message), eightDigits.FindString(mails[0].Text)
+	if texts[0].PhoneNumber != phoneNumber || texts[0].Attributes["AWS.SNS.SMS.SenderID"] != "String:Example" || sms == "" {
+		t.Errorf("text message %+v", texts[0])
+	}
+	link := "https://login.example.com" + strings.TrimPrefix(path, "/v2/sessions") + "?code=" + mail
+	if mails[0].From != "login@example.com" || mails[0].ConfigurationSet != "events" || !strings.Contains(mails[0].Text, link) {
+		t.Errorf("mail %+v, want it to hold %s", mails[0], link)
+	}
+	if diff := cmp.Diff([]string{mailAddress}, mails[0].To); diff != "" {
+		t.Errorf("addressees:\n%s", diff)
+	}
+	d.must("PATCH", path, `{"checks":{"otpSms":{"code":"`+sms+`"},"otpEmail":{"code":"`+mail+`"}}}`)
+	if found := leaks([]byte(d.logs.String()), map[string][]byte{"sms": []byte(sms), "mail": []byte(mail), "phone": []byte(phoneNumber)}); len(found) > 0 {
+		t.Errorf("logged: %v in\n%s", found, d.logs)
+	}
+}
+
+// providerFailures are what SNS does instead of taking a message, and what the caller
+// is told.
+var providerFailures = map[string]struct {
+	sms      bool // else mail
+	answer   awstest.Answer
+	env      map[string]string
+	status   int
+	id       string
+	cooldown bool // the message may have left
+}{
+	"SMS opted out":     {sms: true, answer: awstest.OptedOut(), status: 400, id: "STEPUP-sms-opted-out"},
+	"SMS bad number":    {sms: true, answer: awstest.BadNumber(), status: 400, id: "STEPUP-sms-number"},
+	"SMS throttled":     {sms: true, answer: awstest.Throttled(), status: 503, id: "STEPUP-sms-unavailable"},
+	"SMS sandbox":       {sms: true, answer: awstest.Sandbox(), status: 503, id: "STEPUP-sms-unavailable"},
+	"SMS no permission": {sms: true, answer: awstest.Denied(), status: 503, id: "STEPUP-sms-unavailable"},
+	"SMS defect":        {sms: true, answer: awstest.ServerError(), status: 504, id: "STEPUP-sms-unconfirmed", cooldown: true},
+	"SMS lost":          {sms: true, answer: awstest.Lose(), status: 504, id: "STEPUP-sms-unconfirmed", cooldown: true},
+	"SMS hangs": {
+		sms: true, answer: awstest.Hang(), env: map[string]string{"STEPUP_TIMEOUT": "2s"},
+		status: 504, id: "STEPUP-sms-unconfirmed", cooldown: true,
+	},
+	"mail sandbox":   {answer: awstest.Rejected(), status: 503, id: "STEPUP-email-unavailable"},
+	"mail throttled": {answer: awstest.TooManyRequests(), status: 503, id: "STEPUP-email-unavailable"},
+	"mail defect":    {answer: awstest.ServerError(), status: 504, id: "STEPUP-email-unconfirmed", cooldown: true},
+}
+
+func TestAProviderThatFailsIsNamedAndLeavesTheSessionAsItWas(t *testing.T) {
+	t.Parallel()
+	for name, row := range providerFailures {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := deploy(t, row.env)
+			path, token := d.session()
+			before := d.must("GET", path+"?sessionToken="+token, "")
+			// Throttling is repeated a few times, and only that.
+			d.providers.Script(row.answer, row.answer, row.answer, row.answer, row.answer)
+			ask := `{"challenges":{"otpEmail":{}},"metadata":{"k":"dg=="}}`
+			if row.sms {
+				ask = `{"challenges":{"otpSms":{}},"metadata":{"k":"dg=="}}`
+			}
+			status, answer := d.call("PATCH", path, d.key, ask)
+			if status != row.status || faultOf(answer) != row.id {
+				t.Errorf("got %d %v, want %d %s", status, answer, row.status, row.id)
+			}
+			for _, internal := range []string{phoneNumber, mailAddress, "mouse", "arn:", "sandbox", "sns", "http"} {
+				if text := answer["message"].(string); strings.Contains(strings.ToLower(text), internal) {
+					t.Errorf("%q tells %s", text, internal)
+				}
+			}
+			if diff := cmp.Diff(before, d.must("GET", path+"?sessionToken="+token, "")); diff != "" {
+				t.Errorf("the session changed (-before +after):\n%s", diff)
+			}
+			d.providers.Script()
+			if status, answer := d.call("PATCH", path, d.key, ask); status == 429 != row.cooldown {
+				t.Errorf("the next one: %d %v, want a cooldown: %t", status, answer, row.cooldown)
+			}
+			if logs := d.logs.String(); strings.Contains(logs, phoneNumber) || !strings.Contains(logs, row.id) {
+				t.Errorf("the log names %s and not the failure, or the number:\n%s", row.id, logs)
+			}
+		})
+	}
+}
+
+// faultOf is the id in the first detail of a refusal.
+func faultOf(answer map[string]any) string {
+	details, _ := answer["details"].([]any)
+	if len(details) == 0 {
+		return ""
+	}
+	id, _ := details[0].(map[string]any)["id"].(string)
+	return id
+}
+
+func TestWithoutASenderNoMailIsPromised(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, map[string]string{"STEPUP_MAIL_FROM": ""})
+	path, _ := d.session()
+	status, answer := d.call("PATCH", path, d.key, `{"challenges":{"otpEmail":{}}}`)
+	if status != 503 || faultOf(answer) != "STEPUP-email-unavailable" || d.providers.Requests() != 0 {
+		t.Errorf("got %d %v after %d requests", status, answer, d.providers.Requests())
+	}
+}
+
+func TestSenderOptionsThatMakeNoSenseStopTheStart(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keyring.json")
+	if err := os.WriteFile(path, keyringText(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]config.Config{
+		"STEPUP_SMS_*":  {SMS: config.SMS{SenderID: "much too long for this"}},
+		"STEPUP_MAIL_*": {Mail: config.Mail{From: "nobody"}},
+	} {
+		c.Table, c.Keyring = "table", "file:"+path
+		if _, err := app.OnAWS(t.Context(), c, environment(c), ambient()); err == nil || !strings.HasPrefix(err.Error(), name) {
+			t.Errorf("got %v, want it to name %s", err, name)
+		}
+	}
+}
