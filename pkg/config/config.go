@@ -179,7 +179,7 @@ func (c Config) validate() error {
 		return fmt.Errorf("STEPUP_LOCKOUT_*: %w", err)
 	}
 	if err := errors.Join(c.SMS.Limits.Validate(), c.Mail.Limits.Validate()); err != nil {
-		return fmt.Errorf("STEPUP_SEND_*, STEPUP_SMS_BUDGET, STEPUP_MAIL_BUDGET: %w", err)
+		return fmt.Errorf("STEPUP_SEND_*, STEPUP_SMS_BUDGET, STEPUP_SMS_PREFIXES, STEPUP_MAIL_BUDGET: %w", err)
 	}
 	if err := c.Passwords.Validate(); err != nil {
 		return fmt.Errorf("STEPUP_PASSWORD_MIN_LENGTH: %w", err)

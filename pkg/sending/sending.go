@@ -7,11 +7,10 @@ package sending
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/phone"
 )
 
 // Channel is how a message travels. Limits of one never touch another (row L6).
@@ -32,8 +31,8 @@ type Policy struct {
 	// Budget caps the messages of a day (UTC) of the whole deployment; 0 means
 	// 10000.
 	Budget int
-	// Prefixes are the beginnings that an address must have one of, such as "+41";
-	// empty allows any.
+	// Prefixes are the beginnings that a phone number must have one of, such as
+	// "+41"; empty allows any.
 	Prefixes []string
 }
 
@@ -69,7 +68,7 @@ func (p Policy) Validate() error {
 	case p.PerHour < 1, p.PerDay < 1, p.Budget < 1:
 		return errors.New("a cap is below 1")
 	}
-	return nil
+	return phone.CheckPrefixes(p.Prefixes)
 }
 
 // Faults of a message that may not leave.
@@ -82,12 +81,10 @@ var (
 
 // Reaches returns ErrPrefix for an address that messages may not go to.
 func (p Policy) Reaches(address string) error {
-	if len(p.Prefixes) == 0 || slices.ContainsFunc(p.Prefixes, func(prefix string) bool {
-		return strings.HasPrefix(address, prefix)
-	}) {
-		return nil
+	if !phone.Allowed(address, p.Prefixes) {
+		return ErrPrefix
 	}
-	return ErrPrefix
+	return nil
 }
 
 // Usage is what has been sent to one address. The zero value is an address that

@@ -1,0 +1,84 @@
+package sending_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/sending"
+)
+
+var noon = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+
+// TestTakeFollowsThePolicy takes one message after the other, each some time after the
+// one before.
+func TestTakeFollowsThePolicy(t *testing.T) {
+	t.Parallel()
+	p := sending.Policy{Cooldown: time.Minute, PerHour: 3, PerDay: 5}
+	var u sending.Usage
+	now := noon
+	for i, step := range []struct {
+		after time.Duration
+		want  *fault.Fault
+		wait  time.Duration
+	}{
+		{0, nil, 0},
+		{59 * time.Second, sending.ErrCooldown, time.Second},
+		{time.Second, nil, 0},
+		{time.Minute, nil, 0},
+		{time.Minute, sending.ErrAddress, 57 * time.Minute}, // the hour's third was the last
+		{57 * time.Minute, nil, 0},                          // a new hour
+		{time.Minute, nil, 0},
+		{time.Minute, sending.ErrAddress, 10*time.Hour + 58*time.Minute}, // the day's fifth was the last
+		{10*time.Hour + 58*time.Minute, nil, 0},                          // a new day
+	} {
+		now = now.Add(step.after)
+		next, denied := u.Take(p, now)
+		switch {
+		case step.want == nil && denied == nil:
+			u = next
+		case step.want == nil, denied == nil, !errors.Is(denied, step.want), denied.RetryAfter != step.wait:
+			t.Errorf("step %d at %v: %v, wait %v", i, now, denied, step.wait)
+		}
+	}
+	if u.Revision != 6 {
+		t.Errorf("revision %d after six messages", u.Revision)
+	}
+}
+
+func TestBudgetComesBackAtMidnight(t *testing.T) {
+	t.Parallel()
+	if f := sending.Budget(noon); f.RetryAfter != 12*time.Hour || f.Kind != fault.ResourceExhausted {
+		t.Errorf("got %v with %v to wait, want 12 hours", f, f.RetryAfter)
+	}
+}
+
+func TestPrefixesLimitWhereMessagesGo(t *testing.T) {
+	t.Parallel()
+	p := sending.Policy{Prefixes: []string{"+41", "+4930"}}
+	for number, want := range map[string]error{
+		"+41446681800": nil, "+493012345": nil, "+4989123456": sending.ErrPrefix, "+1650": sending.ErrPrefix,
+	} {
+		if err := p.Reaches(number); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", number, err, want)
+		}
+	}
+	if err := (sending.Policy{}).Reaches("+1650"); err != nil {
+		t.Errorf("without prefixes: %v", err)
+	}
+}
+
+func TestPolicyThatMakesNoSenseIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, p := range []sending.Policy{
+		{Cooldown: -time.Second}, {PerHour: -1}, {PerDay: -1}, {Budget: -1}, {Prefixes: []string{"41"}},
+	} {
+		if p.Validate() == nil {
+			t.Errorf("%+v was accepted", p)
+		}
+	}
+	if err := (sending.Policy{}).Validate(); err != nil {
+		t.Errorf("the defaults: %v", err)
+	}
+}
