@@ -2,22 +2,25 @@ package app_test
 
 import (
 	"bytes"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/otp"
 )
 
 // spellings are the forms that a secret could be written in: as it is, in hex, and in
-// base64 at each of the three places where its first byte can fall.
+// base64 and base32 at each of the places where its first byte can fall.
 func spellings(secret []byte) [][]byte {
 	forms := [][]byte{
 		secret, []byte(hex.EncodeToString(secret)), []byte(strings.ToUpper(hex.EncodeToString(secret))),
@@ -29,6 +32,11 @@ func spellings(secret []byte) [][]byte {
 			forms = append(forms, []byte(text[(shift*8+5)/6:len(text)-1]))
 		}
 	}
+	for shift := range 5 {
+		text := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(append(make([]byte, shift), secret...))
+		text = text[(shift*8+4)/5 : len(text)-1]
+		forms = append(forms, []byte(text), []byte(strings.ToLower(text)))
+	}
 	return forms
 }
 
@@ -37,7 +45,7 @@ func leaks(sink []byte, secrets map[string][]byte) []string {
 	var found []string
 	for name, secret := range secrets {
 		for _, form := range spellings(secret) {
-			if bytes.Contains(sink, form) {
+			if holds(sink, form) {
 				found = append(found, name)
 				break
 			}
@@ -45,6 +53,17 @@ func leaks(sink []byte, secrets map[string][]byte) []string {
 	}
 	slices.Sort(found)
 	return found
+}
+
+var sixDigits = regexp.MustCompile(`^[0-9]{6}$`)
+
+// holds reports whether a sink has a spelling in it. Any six digits turn up inside a
+// time or an id sooner or later; as a code they stand alone.
+func holds(sink, form []byte) bool {
+	if sixDigits.Match(form) {
+		return regexp.MustCompile(`\b` + string(form) + `\b`).Match(sink)
+	}
+	return bytes.Contains(sink, form)
 }
 
 // client calls a service over REST.
@@ -159,15 +178,79 @@ func TestG2_NoSecretIsStoredOrLogged(t *testing.T) {
 	}
 }
 
+// TestG2_NoFactorIsStoredOrLogged gives a person every one-time factor and uses each of
+// them rightly and wrongly, and searches the store and the log.
+func TestG2_NoFactorIsStoredOrLogged(t *testing.T) {
+	t.Parallel()
+	tb := apptest.Bolt(t)
+	s := apptest.New(t, apptest.Options{Table: tb})
+	c := client{t, s.Serve(t), s.NewKey(t, access.IAMOwner, "")}
+	c.must("POST", "/v2/users/human", `{"userId":"ada","username":"ada","profile":{"givenName":"A","familyName":"L"},
+		"email":{"email":"ada@example.com","isVerified":true},"phone":{"phone":"`+phoneNumber+`","isVerified":true}}`)
+	secret := c.must("POST", "/v2/users/ada/totp", `{}`)["secret"].(string)
+	seed, err := otp.ParseSecret(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := otp.Code(seed, s.Clock.Now().Add(-otp.Step)), otp.Code(seed, s.Clock.Now())
+	c.must("POST", "/v2/users/ada/totp/verify", `{"code":"`+first+`"}`)
+	c.must("POST", "/v2/users/ada/otp_sms", `{}`)
+	c.must("POST", "/v2/users/ada/otp_email", `{}`)
+	recovery := c.must("POST", "/v2/users/ada/recovery_codes", `{"count":2}`)["recoveryCodes"].([]any)
+	used, kept := recovery[0].(string), recovery[1].(string)
+
+	path := "/v2/sessions/" + c.must("POST", "/v2/sessions", `{"checks":{"user":{"userId":"ada"}}}`)["sessionId"].(string)
+	c.must("PATCH", path, `{"challenges":{"otpSms":{},"otpEmail":{"sendCode":{"urlTemplate":"https://login.example.com/?code={{.Code}}"}}}}`)
+	sent := s.Inbox.Messages()
+	if len(sent) != 2 {
+		t.Fatalf("%d messages", len(sent))
+	}
+	returned := c.must("PATCH", path, `{"challenges":{"otpSms":{"returnCode":true},"otpEmail":{"returnCode":{}}}}`)["challenges"].(map[string]any)
+	sms, mail := returned["otpSms"].(string), returned["otpEmail"].(string)
+	c.must("PATCH", path, `{"checks":{"totp":{"code":"`+second+`"},"otpSms":{"code":"`+sms+`"},"recoveryCode":{"code":"`+used+`"}}}`)
+	for _, bad := range []string{
+		`{"checks":{"totp":{"code":"` + second + `"}}}`, `{"checks":{"otpSms":{"code":"` + sms + `"}}}`,
+		`{"checks":{"otpEmail":{"code":"` + sent[1].Code + `"}}}`, `{"checks":{"recoveryCode":{"code":"` + used + `"}}}`,
+		`{"checks":{"recoveryCode":{"code":"` + kept + `"}},"lifetime":"-1s"}`, `{"checks":{"otpEmail":{"code":"` + mail + `"`,
+	} {
+		if status, answer := c.call("PATCH", path, c.key, bad); status < 400 {
+			t.Errorf("%s was accepted: %v", bad, answer)
+		}
+	}
+
+	secrets := map[string][]byte{
+		"seed": seed, "seed as text": []byte(secret), "code of the app": []byte(second), "first code of the app": []byte(first),
+		"sent by SMS": []byte(sent[0].Code), "sent by mail": []byte(sent[1].Code), "returned for SMS": []byte(sms), "returned for mail": []byte(mail),
+	}
+	for name, code := range map[string]string{"used recovery code": used, "recovery code": kept} {
+		secrets[name], secrets[name+", normal form"] = []byte(code), []byte(otp.Normalize(code))
+	}
+	var stored bytes.Buffer
+	for key, item := range apptest.Dump(t, tb) {
+		fmt.Fprintf(&stored, "%s %s\n", key, item)
+	}
+	if found := leaks(stored.Bytes(), secrets); len(found) > 0 {
+		t.Errorf("stored: %v in\n%s", found, stored.String())
+	}
+	secrets["phone"] = []byte(phoneNumber)
+	if found := leaks([]byte(s.Logs.String()), secrets); len(found) > 0 {
+		t.Errorf("logged: %v in\n%s", found, s.Logs)
+	}
+	if !strings.Contains(stored.String(), phoneNumber) || !strings.Contains(s.Logs.String(), "DOMAIN-6uvh0") {
+		t.Error("the search does not see the store, or the log")
+	}
+}
+
 func TestLeaksAreFoundInEverySpelling(t *testing.T) {
 	t.Parallel()
 	secret := []byte("a canary in the mine")
-	for _, before := range []string{"", "x", "xy", "xyz"} {
+	for _, before := range []string{"", "x", "xy", "xyz", "xyzx", "xyzxy"} {
 		plain := append([]byte(before), secret...)
 		plain = append(plain, "tail"...)
 		for name, sink := range map[string][]byte{
 			"raw": plain, "hex": []byte(hex.EncodeToString(plain)), "base64": []byte(base64.StdEncoding.EncodeToString(plain)),
 			"base64url": []byte(base64.RawURLEncoding.EncodeToString(plain)), "log": fmt.Appendf(nil, "%q", plain),
+			"base32": []byte(base32.StdEncoding.EncodeToString(plain)), "lower base32": []byte(strings.ToLower(base32.StdEncoding.EncodeToString(plain))),
 		} {
 			if found := leaks(sink, map[string][]byte{"secret": secret}); len(found) != 1 {
 				t.Errorf("not found as %s behind %q", name, before)
@@ -176,6 +259,11 @@ func TestLeaksAreFoundInEverySpelling(t *testing.T) {
 	}
 	if found := leaks([]byte("a canary in the sky"), map[string][]byte{"secret": secret}); len(found) != 0 {
 		t.Error("found where it is not")
+	}
+	for sink, want := range map[string]int{`{"code":"123456"}`: 1, "code=123456&": 1, "1772123456000000": 0, hex.EncodeToString([]byte("123456")): 1} {
+		if found := leaks([]byte(sink), map[string][]byte{"code": []byte("123456")}); len(found) != want {
+			t.Errorf("found %v in %s", found, sink)
+		}
 	}
 }
 

@@ -27,13 +27,12 @@ type deployment struct {
 	client
 
 	providers *awstest.Server
-	clock     *apptest.Clock
 	logs      *apptest.Log
 }
 
 func deploy(t *testing.T, env map[string]string) deployment {
 	t.Helper()
-	d := deployment{providers: awstest.Start(t), clock: &apptest.Clock{}, logs: &apptest.Log{}}
+	d := deployment{providers: awstest.Start(t), logs: &apptest.Log{}}
 	database, table := dynoxide.NewTable(t)
 	ring := filepath.Join(t.TempDir(), "keyring.json")
 	if err := os.WriteFile(ring, keyringText(t), 0o600); err != nil {
@@ -53,7 +52,7 @@ func deploy(t *testing.T, env map[string]string) deployment {
 		t.Fatal(err)
 	}
 	a, err := app.OnAWS(t.Context(), c, app.FunctionConfig(c, lookup), app.Ambient{
-		Logger: slog.New(slog.NewJSONHandler(d.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: d.clock.Now, Random: rand.Reader,
+		Logger: slog.New(slog.NewJSONHandler(d.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: apptest.Epoch, Random: rand.Reader,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -117,8 +116,8 @@ func TestChallengesLeaveThroughSNSAndSESOnceAndTheirCodesWork(t *testing.T) {
 	}
 }
 
-// providerFailures are what SNS does instead of taking a message, and what the caller
-// is told.
+// providerFailures are what SNS and SES do instead of taking a message, and what the
+// caller is told.
 var providerFailures = map[string]struct {
 	sms      bool // else mail
 	answer   awstest.Answer
@@ -170,7 +169,7 @@ func TestAProviderThatFailsIsNamedAndLeavesTheSessionAsItWas(t *testing.T) {
 				t.Errorf("the session changed (-before +after):\n%s", diff)
 			}
 			d.providers.Script()
-			if status, answer := d.call("PATCH", path, d.key, ask); status == 429 != row.cooldown {
+			if status, answer := d.call("PATCH", path, d.key, ask); (status == 429) != row.cooldown {
 				t.Errorf("the next one: %d %v, want a cooldown: %t", status, answer, row.cooldown)
 			}
 			if logs := d.logs.String(); strings.Contains(logs, phoneNumber) || !strings.Contains(logs, row.id) {
