@@ -21,6 +21,10 @@ type call struct {
 // calls is the tour that dev prints and demo runs: the same text, so that what is
 // printed works.
 func calls(url, key string) ([]call, error) {
+	const (
+		stepped = "sessionToken" // what the answer to a step holds
+		done    = "details"      // and that to other changes
+	)
 	const auth = ` -H "Authorization: Bearer $KEY" `
 	program, err := os.Executable()
 	if err != nil {
@@ -34,31 +38,31 @@ func calls(url, key string) ([]call, error) {
 			``},
 		{"step it up: say who",
 			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"checks":{"user":{"loginName":"` + demoUser + `"}}}'; echo`,
-			`sessionToken`},
+			stepped},
 		{"step it up: check the password",
 			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"checks":{"password":{"password":"` + demoPassword + `"}}}'; echo`,
-			`sessionToken`},
+			stepped},
 		{"a wrong password changes nothing, and counts",
 			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"checks":{"password":{"password":"wrong"}}}'; echo`,
 			`COMMAND-3M0fs`},
 		{"a one-time code by SMS: set it up, ask for it, read the inbox, answer",
-			`curl -s -X POST $URL/v2/users/` + demoUserID + `/otp_sms` + auth + `-d '{}'; echo`, `details`},
+			`curl -s -X POST $URL/v2/users/` + demoUserID + `/otp_sms` + auth + `-d '{}'; echo`, done},
 		{"",
 			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"challenges":{"otpSms":{}}}'; echo`, `challenges`},
 		{"",
 			`CODE=$(curl -s $URL/dev/inbox | grep -oE '"code":"[0-9]+"' | head -1 | grep -oE '[0-9]+'); echo $CODE`, ``},
 		{"",
-			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"checks":{"otpSms":{"code":"'$CODE'"}}}'; echo`, `sessionToken`},
+			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"checks":{"otpSms":{"code":"'$CODE'"}}}'; echo`, stepped},
 		{"a code by mail, handed to the caller instead of sent",
-			`curl -s -X POST $URL/v2/users/` + demoUserID + `/otp_email` + auth + `-d '{}'; echo`, `details`},
+			`curl -s -X POST $URL/v2/users/` + demoUserID + `/otp_email` + auth + `-d '{}'; echo`, done},
 		{"",
 			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"challenges":{"otpEmail":{"returnCode":{}}}}'; echo`, `otpEmail`},
 		{"an authenticator app, with this program as the app",
 			`SECRET=$(curl -s -X POST $URL/v2/users/` + demoUserID + `/totp` + auth + `-d '{}' | sed -E 's/.*"secret": *"([^"]+)".*/\1/'); echo $SECRET`, ``},
 		{"",
-			`curl -s -X POST $URL/v2/users/` + demoUserID + `/totp/verify` + auth + `-d '{"code":"'$($STEPUP totp $SECRET)'"}'; echo`, `details`},
+			`curl -s -X POST $URL/v2/users/` + demoUserID + `/totp/verify` + auth + `-d '{"code":"'$($STEPUP totp $SECRET)'"}'; echo`, done},
 		{"the code that verified it is used up; the next one steps the session up",
-			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"checks":{"totp":{"code":"'$($STEPUP totp --in 30s $SECRET)'"}}}'; echo`, `sessionToken`},
+			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"checks":{"totp":{"code":"'$($STEPUP totp --in 30s $SECRET)'"}}}'; echo`, stepped},
 		{"look at it",
 			`curl -s $URL/v2/sessions/$SESSION` + auth + `; echo`,
 			`"totp"`},
@@ -67,7 +71,7 @@ func calls(url, key string) ([]call, error) {
 			`totalResult`},
 		{"end it",
 			`curl -s -X DELETE $URL/v2/sessions/$SESSION` + auth + `; echo`,
-			`details`},
+			done},
 		{"now it is gone",
 			`curl -s $URL/v2/sessions/$SESSION` + auth + `; echo`,
 			`QUERY-SFeaa`},

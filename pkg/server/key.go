@@ -172,6 +172,6 @@ func relatedOrigins(parties *passkey.RelyingParties) http.HandlerFunc {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(party.WellKnown()) // the client may be gone
+		_, _ = w.Write(party.WellKnown()) //nolint:gosec // JSON of the configuration; and the client may be gone
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/descope/virtualwebauthn"
@@ -187,7 +188,7 @@ func TestListsOfFactorsTellTheTruth(t *testing.T) {
 	} {
 		got := c.must("POST", factors+query, nil).Result
 		slices.SortFunc(got, func(a, b map[string]any) int { // ready first
-			return -bytes.Compare([]byte(a["state"].(string)), []byte(b["state"].(string)))
+			return strings.Compare(b["state"].(string), a["state"].(string))
 		})
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("factors%s (-want +got):\n%s", query, diff)

@@ -129,7 +129,8 @@ func (d *decision) openKey(ask *RequestKey) (*fault.Fault, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	open := append(d.session.Challenges.Keys, c)
+	open := d.session.Challenges.Keys
+	open = append(open, c)
 	d.session.Challenges.Keys = open[max(0, len(open)-maxKeyChallenges):]
 	d.keyOptions, d.changed = options, true
 	return nil, nil

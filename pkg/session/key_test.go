@@ -259,7 +259,10 @@ func badSignature(answer string) string {
 	raw, _ := base64.RawURLEncoding.DecodeString(response["signature"].(string))
 	raw[len(raw)-1] ^= 1
 	response["signature"] = base64.RawURLEncoding.EncodeToString(raw)
-	text, _ := json.Marshal(a)
+	text, err := json.Marshal(a)
+	if err != nil {
+		return err.Error()
+	}
 	return string(text)
 }
 
