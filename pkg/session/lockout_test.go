@@ -209,7 +209,11 @@ func TestL3_RightPasswordIsNotToldOnStaleData(t *testing.T) {
 				v := victim{s, u.ID, s.NewSession(t, session.Create{Step: bound}).SessionID}
 				attacker := victim{apptest.New(t, apptest.Options{Table: tb, Env: env}), v.user, v.session}
 				gap.once = sync.Once{}
-				gap.run = func() { attacker.guess("no") }
+				gap.run = func() {
+					if f := attacker.guess("no"); !errors.Is(f, wrong) {
+						t.Errorf("the attacker was told %v, want that the password is wrong", f)
+					}
+				}
 				_, err := v.TrySet(v.session, c.step)
 				apptest.WantFault(t, err, locked)
 				v.Clock.Advance(time.Minute)

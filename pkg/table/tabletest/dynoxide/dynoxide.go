@@ -23,8 +23,11 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
@@ -40,7 +43,8 @@ var shared = sync.OnceValues(func() (*server, error) {
 	return start(binary)
 })
 
-// Client returns a client of this test binary's server. It does not retry.
+// Client returns a client of this test binary's server. It repeats nothing but
+// requests whose connection broke.
 func Client(t testing.TB) *dynamodb.Client {
 	t.Helper()
 	return use(t).client()
@@ -104,7 +108,17 @@ func (s *server) client() *dynamodb.Client {
 		BaseEndpoint: aws.String("http://" + s.addr),
 		Region:       "us-east-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-		Retryer:      aws.NopRetryer{},
+		Retryer:      resets(),
+	})
+}
+
+// resets repeats a request whose connection broke, and no other: under load the
+// server drops a connection now and then.
+func resets() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.Retryables = []retry.IsErrorRetryable{retry.RetryableConnectionError{}}
+		o.MaxBackoff = 20 * time.Millisecond
+		o.RateLimiter = ratelimit.None
 	})
 }
 
