@@ -15,6 +15,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/password"
+	"github.com/stepup-auth/stepup/pkg/phone"
 	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -129,7 +130,7 @@ var variables = []variable{
 	{"STEPUP_SEND_PER_HOUR", "5", each(number, func(p *sending.Policy) *int { return &p.PerHour })},
 	{"STEPUP_SEND_PER_DAY", "10", each(number, func(p *sending.Policy) *int { return &p.PerDay })},
 	{"STEPUP_SMS_BUDGET", "1000", number(func(c *Config) *int { return &c.SMS.Limits.Budget })},
-	{"STEPUP_SMS_PREFIXES", "", func(c *Config, s string) error { c.SMS.Limits.Prefixes = list(s); return nil }},
+	{"STEPUP_SMS_PREFIXES", "", setPrefixes},
 	{"STEPUP_SMS_SENDER_ID", "", func(c *Config, s string) error { c.SMS.SenderID = s; return nil }},
 	{"STEPUP_SMS_MAX_PRICE", "0", setMaxPrice},
 	{"STEPUP_MAIL_BUDGET", "10000", number(func(c *Config) *int { return &c.Mail.Limits.Budget })},
@@ -179,7 +180,7 @@ func (c Config) validate() error {
 		return fmt.Errorf("STEPUP_LOCKOUT_*: %w", err)
 	}
 	if err := errors.Join(c.SMS.Limits.Validate(), c.Mail.Limits.Validate()); err != nil {
-		return fmt.Errorf("STEPUP_SEND_*, STEPUP_SMS_BUDGET, STEPUP_SMS_PREFIXES, STEPUP_MAIL_BUDGET: %w", err)
+		return fmt.Errorf("STEPUP_SEND_*, STEPUP_SMS_BUDGET, STEPUP_MAIL_BUDGET: %w", err)
 	}
 	if err := c.Passwords.Validate(); err != nil {
 		return fmt.Errorf("STEPUP_PASSWORD_MIN_LENGTH: %w", err)
@@ -223,6 +224,14 @@ func setRelyingParties(c *Config, s string) (err error) {
 	return nil
 }
 
+func setPrefixes(c *Config, s string) error {
+	c.SMS.Limits.Prefixes = list(s)
+	if phone.CheckPrefixes(c.SMS.Limits.Prefixes) != nil {
+		return errPrefixes
+	}
+	return nil
+}
+
 func setMaxPrice(c *Config, s string) (err error) {
 	if c.SMS.MaxPrice, err = strconv.ParseFloat(s, 64); err != nil || !(c.SMS.MaxPrice >= 0) {
 		return errPrice
@@ -251,6 +260,7 @@ var (
 	errDuration       = errors.New("is not a duration above zero, such as 30s")
 	errNumber         = errors.New("is not a whole number")
 	errRelyingParties = errors.New("is not a list of domains and origins, such as example.com=https://login.example.com;example.org")
+	errPrefixes       = errors.New("is not a list of a plus sign and digits each, such as +41,+423")
 	errPrice          = errors.New("is not an amount in USD, such as 0.10")
 )
 
