@@ -129,6 +129,16 @@ func (u Usage) Take(p Policy, now time.Time) (Usage, *fault.Fault) {
 	return u, nil
 }
 
+// Release takes back one message that did not leave, which before had been the usage
+// until Take.
+func (u Usage) Release(before Usage) Usage {
+	u.NextAt = before.NextAt
+	u.Hour.Count--
+	u.Day.Count--
+	u.Revision++
+	return u
+}
+
 // Expires is when the usage says nothing any more.
 func (u Usage) Expires() time.Time { return u.Day.Start.Add(day + time.Hour) }
 

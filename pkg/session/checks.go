@@ -58,6 +58,7 @@ func (d *decision) checkPassword(ctx context.Context, c Checks) (*fault.Fault, e
 		return ErrPasswordGone, nil
 	}
 	denied, err := d.user.CheckPassword(ctx, d.proof, d.lockout, d.now)
+	d.session.Factors.PasswordSet = d.user.Guard.PasswordChanged // counts only with the next line
 	return d.passed(&d.session.Factors.Password, denied, err)
 }
 

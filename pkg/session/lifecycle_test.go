@@ -92,8 +92,8 @@ func TestCreateStoresAllThatItWasGiven(t *testing.T) {
 				ID: r.SessionID, Creator: apptest.Admin().ID, Created: now, Changed: now, Sequence: 1, Revision: 1,
 				ExpiresAt: now.Add(hour), Metadata: map[string][]byte{"a": {0, 255}}, Agent: agent,
 				Factors: session.Factors{
-					User:     session.UserFactor{ID: u.ID, Organization: "default", VerifiedAt: now, Epoch: u.Guard.Epoch},
-					Password: now,
+					User:        session.UserFactor{ID: u.ID, Organization: "default", VerifiedAt: now, Epoch: u.Guard.Epoch},
+					PasswordSet: now, Password: now,
 				},
 			},
 			LoginName: "ada@example.com", DisplayName: "Ada Lovelace",

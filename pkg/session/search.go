@@ -117,7 +117,10 @@ func (s *Service) usersOf(ctx context.Context, sessions []*Session) (map[string]
 
 // candidates reads the sessions of the narrowest source that holds every match.
 func (s *Service) candidates(ctx context.Context, caller access.Caller, filters []Filter) ([]*Session, error) {
-	if ids, given := idsOf(filters); given {
+	if ids, given := idsOf(filters); given && caller.Holds(access.SessionRead) {
+		if len(ids) > MaxPage {
+			return nil, errListLimit
+		}
 		return s.c.Store.Sessions(ctx, ids)
 	}
 	var ids []string
@@ -149,9 +152,12 @@ func idsOf(filters []Filter) (ids []string, given bool) {
 	return slices.Compact(ids), given
 }
 
-// sources returns where to look: one source where a filter names it, otherwise all
-// that is the caller's own, or everything for those who may read it.
+// sources returns where to look: the narrowest that a filter names, otherwise
+// everything; for those without session.read only what is their own.
 func sources(caller access.Caller, filters []Filter) []Source {
+	if !caller.Holds(access.SessionRead) {
+		return ownSources(caller)
+	}
 	from, to := createdRange(filters)
 	bounded := func(kind SourceKind, value string) Source {
 		return Source{Kind: kind, Value: value, From: from, To: to}
@@ -169,15 +175,20 @@ func sources(caller access.Caller, filters []Filter) []Source {
 			}
 		}
 	}
-	if best.Kind != EverySession || caller.Holds(access.SessionRead) {
-		return []Source{best}
-	}
-	own := []Source{bounded(OfCreator, caller.ID)}
+	return []Source{best}
+}
+
+// ownSources is where the sessions of somebody without session.read are, whatever they
+// search for: a search must not make them read, or feel, the sessions of others.
+func ownSources(caller access.Caller) []Source {
+	var own []Source
 	if caller.UserID != "" {
-		own = append(own, bounded(OfUser, caller.UserID))
+		own = append(own, Source{Kind: OfUser, Value: caller.UserID})
+	} else if caller.ID != "" {
+		own = append(own, Source{Kind: OfCreator, Value: caller.ID})
 	}
 	if caller.AgentID != "" {
-		own = append(own, bounded(OfAgent, caller.AgentID))
+		own = append(own, Source{Kind: OfAgent, Value: caller.AgentID})
 	}
 	return own
 }

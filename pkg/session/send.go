@@ -40,9 +40,11 @@ type Send struct {
 	Address string
 	// Old is what the decision assumed, and New is to be stored in its place.
 	Old, New sending.Usage
-	// Day and Budget are the deployment's cap; a Budget of 0 counts nothing.
+	// Day and Budget are the deployment's cap.
 	Day    time.Time
 	Budget int
+	// Refund gives the budget back what an earlier write took.
+	Refund bool
 }
 
 // Subject names what a usage is counted for.
@@ -88,9 +90,9 @@ func (d *decision) subjects() []Subject {
 // the step is taken back as far as the caller can see: the session is as before, its
 // token included, and the address may be tried again at once.
 func (s *Service) deliver(ctx context.Context, d *decision) error {
-	for _, m := range d.messages {
+	for i, m := range d.messages {
 		if err := s.c.Messenger.Deliver(ctx, m); err != nil {
-			return s.takeBack(ctx, d, err)
+			return s.takeBack(ctx, d, d.sends[i:], err)
 		}
 	}
 	return nil
@@ -100,7 +102,9 @@ func (s *Service) deliver(ctx context.Context, d *decision) error {
 // when the request's own time is over.
 const takeBackTimeout = time.Second
 
-func (s *Service) takeBack(ctx context.Context, d *decision, cause error) error {
+// takeBack puts the session back as it was and releases the sends that did not happen,
+// unless one may have happened after all.
+func (s *Service) takeBack(ctx context.Context, d *decision, sends []Send, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeBackTimeout)
 	defer cancel()
 	undo := Change{Old: d.session}
@@ -110,14 +114,14 @@ func (s *Service) takeBack(ctx context.Context, d *decision, cause error) error 
 	} else {
 		undo.New = d.session.tombstone(d.now)
 	}
-	sends := d.sends
 	if fault.From(cause).Kind == fault.DeadlineExceeded {
 		sends = nil // it may have been sent after all
 	}
 	for _, sent := range sends {
-		released := sent.Old
-		released.Revision = sent.New.Revision + 1
-		undo.Sends = append(undo.Sends, Send{Channel: sent.Channel, Address: sent.Address, Old: sent.New, New: released})
+		undo.Sends = append(undo.Sends, Send{
+			Channel: sent.Channel, Address: sent.Address, Day: sent.Day, Refund: true,
+			Old: sent.New, New: sent.New.Release(sent.Old),
+		})
 	}
 	if err := s.c.Store.Commit(ctx, undo); err != nil {
 		return fault.From(cause).Wrap(err)

@@ -47,6 +47,8 @@ type Session struct {
 type Factors struct {
 	User UserFactor
 	Key  KeyFactor
+	// PasswordSet is when the password that was verified had been set.
+	PasswordSet time.Time
 	// The rest is when each factor was last verified.
 	Password, TOTP, SMS, Email, Recovery time.Time
 }
@@ -136,11 +138,12 @@ func (s *Session) Clone() *Session {
 	return &c
 }
 
-// dropOutdated forgets factors that no longer count: a password that was changed
-// after it was verified.
+// dropOutdated forgets factors that no longer count: a password that is not the one
+// that was verified. It compares what was seen and no clocks, because a check and a
+// change may run side by side.
 func (f *Factors) dropOutdated(guard *user.Guard) {
-	if guard != nil && f.Password.Before(guard.PasswordChanged) {
-		f.Password = time.Time{}
+	if guard != nil && !f.PasswordSet.Equal(guard.PasswordChanged) {
+		f.Password, f.PasswordSet = time.Time{}, time.Time{}
 	}
 }
 

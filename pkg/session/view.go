@@ -55,7 +55,8 @@ func (s *Session) belongsTo(caller access.Caller) bool {
 	if s == nil {
 		return false
 	}
-	return caller.ID != "" && caller.ID == s.Creator ||
+	// Ids of users are chosen by callers and must not pass for those of API keys.
+	return caller.UserID == "" && caller.ID != "" && caller.ID == s.Creator ||
 		caller.IsUser(s.Factors.User.ID) ||
 		caller.AgentID != "" && caller.AgentID == s.Agent.Fingerprint
 }

@@ -31,8 +31,8 @@ func sendOps(s session.Send) []table.Op {
 	}
 	key := usageKey(session.Subject{Channel: s.Channel, Address: s.Address})
 	ops := []table.Op{table.Put(key, usageItem(s.New), cond)}
-	if s.Budget == 0 {
-		return ops
+	if s.Refund {
+		return append(ops, table.Update(budgetKey(s.Channel, s.Day), nil, table.Add(table.At(attrCount), -1)))
 	}
 	room := table.Or(table.NotExists(), table.Lt(table.At(attrCount), int64(s.Budget)))
 	return append(ops, table.Update(budgetKey(s.Channel, s.Day), room,

@@ -22,7 +22,8 @@ const (
 	attrExpires       = "exp"
 	attrTerminated    = "end"
 	attrUserFactor    = "usr"
-	attrPassword      = "pw" // this and the next are when a factor was verified
+	attrPassword      = "pw"   // this and the next are when a factor was verified
+	attrPasswordOf    = "pwof" // when the verified password had been set
 	attrTOTP          = "totp"
 	attrSMS           = "sms"
 	attrMail          = "mail"
@@ -114,11 +115,12 @@ func putFactors(r *record, f session.Factors) {
 // factorTimes names the attribute of each factor that is a time.
 func factorTimes(f *session.Factors) map[string]*time.Time {
 	return map[string]*time.Time{
-		attrPassword: &f.Password,
-		attrTOTP:     &f.TOTP,
-		attrSMS:      &f.SMS,
-		attrMail:     &f.Email,
-		attrRecovery: &f.Recovery,
+		attrPassword:   &f.Password,
+		attrPasswordOf: &f.PasswordSet,
+		attrTOTP:       &f.TOTP,
+		attrSMS:        &f.SMS,
+		attrMail:       &f.Email,
+		attrRecovery:   &f.Recovery,
 	}
 }
 

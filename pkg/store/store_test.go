@@ -33,7 +33,7 @@ func fullSession() *session.Session {
 		TokenID: session.TokenID{1, 2, 3}, ExpiresAt: now.Add(time.Hour),
 		Factors: session.Factors{
 			User:     session.UserFactor{ID: "ada", Organization: "red", VerifiedAt: now.Add(time.Second), Epoch: 42},
-			Password: now.Add(time.Minute),
+			Password: now.Add(time.Minute), PasswordSet: now.Add(time.Millisecond),
 			TOTP:     now.Add(2 * time.Minute),
 			SMS:      now.Add(3 * time.Minute),
 			Email:    now.Add(4 * time.Minute),

@@ -36,7 +36,7 @@ const (
 	attrAttempts        = "att"
 	attrFailures        = "n"
 	attrLockedUntil     = "til"
-	attrMarker          = "w" // random per write; see Store.commit
+	attrMarker          = "w" // random per write; see Store.marker
 
 	attrUserID = "u"
 )

@@ -78,6 +78,7 @@ func (s *Service) Delete(ctx context.Context, caller access.Caller, id string) (
 	t := target{caller, id, access.UserDelete}
 	return s.change(ctx, t, func(u *User, now time.Time) (*fault.Fault, error) {
 		u.Guard.State = StateDeleted
+		u.Guard.Attempts, u.Guard.RecoveryCodes, u.Guard.TOTPStep = nil, nil, 0
 		u.endSessions(now)
 		u.touch(now)
 		return nil, nil
@@ -208,6 +209,8 @@ func (s *Service) proofOf(caller access.Caller, c *PasswordChange) (*Proof, erro
 		return nil, errNoPassword
 	case c.Current == "":
 		return nil, caller.RequireAnywhere(access.UserWrite)
+	case c.New.Hash != "" && !caller.Holds(access.UserWrite):
+		return nil, access.ErrForbidden // no policy can look into a hash
 	default:
 		return NewProof(s.c.Hasher, s.c.Random, c.Current), nil
 	}

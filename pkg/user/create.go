@@ -173,7 +173,15 @@ func (s *Service) setPassword(ctx context.Context, u *User, p NewPassword, now t
 		}
 	}
 	u.Password = Password{Hash: hash, ChangeRequired: p.ChangeRequired}
-	u.Guard.PasswordChanged = now
+	// Later than before in any case: sessions know the password by this time.
+	u.Guard.PasswordChanged = latest(now, u.Guard.PasswordChanged.Add(time.Microsecond))
 	delete(u.Guard.Attempts, AuthPassword)
 	return nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -194,7 +194,6 @@ func (s *Service) GenerateRecoveryCodes(ctx context.Context, caller access.Calle
 			return errRecoveryCount
 		}
 		u.Guard.RecoveryCodes = append(u.Guard.RecoveryCodes, macs...)
-		delete(u.Guard.Attempts, AuthRecovery)
 		return nil
 	})
 	if err != nil {

@@ -258,3 +258,14 @@ func TestT7_ARemovedFactorIsRefusedAtOnce(t *testing.T) {
 	_, err = s.TrySet(r.SessionID, session.Step{Checks: session.Checks{SMS: &session.CheckCode{Code: r.Codes["sms"]}}})
 	outcome(t, "the open code of a removed factor", err, "COMMAND-d2r52")
 }
+
+func TestUsersGiveThemselvesNoPasswordThatNoPolicyHasSeen(t *testing.T) {
+	t.Parallel()
+	s := apptest.New(t, apptest.Options{})
+	id := newcomer(t, s, true)
+	ada, _ := signedIn(t, s, id)
+	_, err := s.Users.SetPassword(t.Context(), ada, id, user.PasswordChange{
+		New: user.NewPassword{Hash: apptest.CheapHash(t, "a")}, Current: apptest.Password,
+	})
+	outcome(t, "a hash", err, "AUTH-AWfge")
+}
