@@ -35,31 +35,31 @@ func (s *userServer) VerifyTOTPRegistration(ctx context.Context, r *pb.VerifyTOT
 
 // RemoveTOTP implements the RPC of that name.
 func (s *userServer) RemoveTOTP(ctx context.Context, r *pb.RemoveTOTPRequest) (*pb.RemoveTOTPResponse, error) {
-	d, err := s.administer(ctx, r, s.service.RemoveTOTP)
+	d, err := s.onUser(ctx, r, s.service.RemoveTOTP)
 	return &pb.RemoveTOTPResponse{Details: d}, err
 }
 
 // AddOTPSMS implements the RPC of that name.
 func (s *userServer) AddOTPSMS(ctx context.Context, r *pb.AddOTPSMSRequest) (*pb.AddOTPSMSResponse, error) {
-	d, err := s.administer(ctx, r, s.service.AddSMSCodes)
+	d, err := s.onUser(ctx, r, s.service.AddSMSCodes)
 	return &pb.AddOTPSMSResponse{Details: d}, err
 }
 
 // RemoveOTPSMS implements the RPC of that name.
 func (s *userServer) RemoveOTPSMS(ctx context.Context, r *pb.RemoveOTPSMSRequest) (*pb.RemoveOTPSMSResponse, error) {
-	d, err := s.administer(ctx, r, s.service.RemoveSMSCodes)
+	d, err := s.onUser(ctx, r, s.service.RemoveSMSCodes)
 	return &pb.RemoveOTPSMSResponse{Details: d}, err
 }
 
 // AddOTPEmail implements the RPC of that name.
 func (s *userServer) AddOTPEmail(ctx context.Context, r *pb.AddOTPEmailRequest) (*pb.AddOTPEmailResponse, error) {
-	d, err := s.administer(ctx, r, s.service.AddEmailCodes)
+	d, err := s.onUser(ctx, r, s.service.AddEmailCodes)
 	return &pb.AddOTPEmailResponse{Details: d}, err
 }
 
 // RemoveOTPEmail implements the RPC of that name.
 func (s *userServer) RemoveOTPEmail(ctx context.Context, r *pb.RemoveOTPEmailRequest) (*pb.RemoveOTPEmailResponse, error) {
-	d, err := s.administer(ctx, r, s.service.RemoveEmailCodes)
+	d, err := s.onUser(ctx, r, s.service.RemoveEmailCodes)
 	return &pb.RemoveOTPEmailResponse{Details: d}, err
 }
 
@@ -78,7 +78,7 @@ func (s *userServer) GenerateRecoveryCodes(ctx context.Context, r *pb.GenerateRe
 
 // RemoveRecoveryCodes implements the RPC of that name.
 func (s *userServer) RemoveRecoveryCodes(ctx context.Context, r *pb.RemoveRecoveryCodesRequest) (*pb.RemoveRecoveryCodesResponse, error) {
-	d, err := s.administer(ctx, r, s.service.RemoveRecoveryCodes)
+	d, err := s.onUser(ctx, r, s.service.RemoveRecoveryCodes)
 	return &pb.RemoveRecoveryCodesResponse{Details: d}, err
 }
 

@@ -170,31 +170,31 @@ func (s *userServer) ListAuthenticationMethodTypes(ctx context.Context, r *pb.Li
 
 // LockUser implements the RPC of that name.
 func (s *userServer) LockUser(ctx context.Context, r *pb.LockUserRequest) (*pb.LockUserResponse, error) {
-	d, err := s.administer(ctx, r, s.service.Lock)
+	d, err := s.onUser(ctx, r, s.service.Lock)
 	return &pb.LockUserResponse{Details: d}, err
 }
 
 // UnlockUser implements the RPC of that name.
 func (s *userServer) UnlockUser(ctx context.Context, r *pb.UnlockUserRequest) (*pb.UnlockUserResponse, error) {
-	d, err := s.administer(ctx, r, s.service.Unlock)
+	d, err := s.onUser(ctx, r, s.service.Unlock)
 	return &pb.UnlockUserResponse{Details: d}, err
 }
 
 // DeactivateUser implements the RPC of that name.
 func (s *userServer) DeactivateUser(ctx context.Context, r *pb.DeactivateUserRequest) (*pb.DeactivateUserResponse, error) {
-	d, err := s.administer(ctx, r, s.service.Deactivate)
+	d, err := s.onUser(ctx, r, s.service.Deactivate)
 	return &pb.DeactivateUserResponse{Details: d}, err
 }
 
 // ReactivateUser implements the RPC of that name.
 func (s *userServer) ReactivateUser(ctx context.Context, r *pb.ReactivateUserRequest) (*pb.ReactivateUserResponse, error) {
-	d, err := s.administer(ctx, r, s.service.Reactivate)
+	d, err := s.onUser(ctx, r, s.service.Reactivate)
 	return &pb.ReactivateUserResponse{Details: d}, err
 }
 
 // DeleteUser implements the RPC of that name.
 func (s *userServer) DeleteUser(ctx context.Context, r *pb.DeleteUserRequest) (*pb.DeleteUserResponse, error) {
-	d, err := s.administer(ctx, r, s.service.Delete)
+	d, err := s.onUser(ctx, r, s.service.Delete)
 	return &pb.DeleteUserResponse{Details: d}, err
 }
 
@@ -204,8 +204,8 @@ type aboutUser interface {
 	GetUserId() string
 }
 
-// administer runs an operation that takes a user id and answers with details.
-func (s *userServer) administer(
+// onUser runs an operation that takes a user id and answers with details.
+func (s *userServer) onUser(
 	ctx context.Context, r aboutUser,
 	operation func(context.Context, access.Caller, string) (*user.User, error),
 ) (*objectv2.Details, error) {
