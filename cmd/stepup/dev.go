@@ -63,7 +63,7 @@ func (d *dev) run(ctx context.Context, ready func(url, key string) error) error 
 	defer logs.Close() //nolint:errcheck // nothing is buffered
 	logger := jsonLogger(logs, c.LogLevel)
 	messages := inbox.New(inbox.DefaultCapacity, time.Now)
-	service, err := place{Data: d.Data, sender: messages}.open(ctx, c, logger)
+	service, err := place{Data: d.Data, sender: messages.Router()}.open(ctx, c, logger)
 	if err != nil {
 		return err
 	}
