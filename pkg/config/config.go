@@ -61,6 +61,9 @@ type Config struct {
 	Site string
 	// LinkHosts are the hosts that links in mails may lead to; empty allows any.
 	LinkHosts []string
+	// Templates is the folder of message texts that replace the built-in ones or add
+	// languages; empty for none. notify.NewRenderer says what is in it.
+	Templates string
 	// SMS and Mail are the limits of what is sent, and how.
 	SMS  SMS
 	Mail Mail
@@ -126,6 +129,7 @@ var variables = []variable{
 	{"STEPUP_RELYING_PARTIES", "localhost", setRelyingParties},
 	{"STEPUP_SITE", "", func(c *Config, s string) error { c.Site = s; return nil }},
 	{"STEPUP_LINK_HOSTS", "", func(c *Config, s string) error { c.LinkHosts = list(s); return nil }},
+	{"STEPUP_TEMPLATES", "", func(c *Config, s string) error { c.Templates = s; return nil }},
 	{"STEPUP_SEND_COOLDOWN", "60s", each(duration, func(p *sending.Policy) *time.Duration { return &p.Cooldown })},
 	{"STEPUP_SEND_PER_HOUR", "5", each(number, func(p *sending.Policy) *int { return &p.PerHour })},
 	{"STEPUP_SEND_PER_DAY", "10", each(number, func(p *sending.Policy) *int { return &p.PerDay })},

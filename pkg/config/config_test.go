@@ -121,6 +121,7 @@ var settings = map[string]struct {
 	},
 	"STEPUP_SITE":                      {"example.com", func(c *config.Config) { c.Site = "example.com" }, nil},
 	"STEPUP_LINK_HOSTS":                {"a.example, b.example", func(c *config.Config) { c.LinkHosts = []string{"a.example", "b.example"} }, nil},
+	"STEPUP_TEMPLATES":                 {"/opt/templates", func(c *config.Config) { c.Templates = "/opt/templates" }, nil},
 	"STEPUP_SEND_COOLDOWN":             {"90s", each(func(p *sending.Policy) { p.Cooldown = 90 * time.Second }), badDurations},
 	"STEPUP_SEND_PER_HOUR":             {"3", each(func(p *sending.Policy) { p.PerHour = 3 }), append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SEND_PER_DAY":              {"20", each(func(p *sending.Policy) { p.PerDay = 20 }), append([]string{"-1"}, badNumbers...)},
