@@ -34,7 +34,7 @@ demo: ## run the calls that "make run" prints and check each answer
 
 ## Test
 
-# The DynamoDB stand-in. The stamp carries the lock file's checksum.
+# The stand-ins for DynamoDB and SES. The stamp carries the lock file's checksum.
 EMULATORS := test/emulators/node_modules/.installed-$(firstword $(shell cksum < test/emulators/package-lock.json))
 
 .PHONY: emulators

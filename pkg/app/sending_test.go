@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"crypto/rand"
+	"html"
 	"log/slog"
 	"maps"
 	"net/http/httptest"
@@ -12,12 +13,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/notify/awstest"
+	"github.com/stepup-auth/stepup/pkg/notify/awstest/seslocal"
 	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
 )
 
@@ -114,6 +117,38 @@ func TestChallengesLeaveThroughSNSAndSESOnceAndTheirCodesWork(t *testing.T) {
 	if found := leaks([]byte(d.logs.String()), map[string][]byte{"sms": []byte(sms), "mail": []byte(mail), "phone": []byte(phoneNumber)}); len(found) > 0 {
 		t.Errorf("logged: %v in\n%s", found, d.logs)
 	}
+}
+
+// The stand-in that others wrote reads a mail as this one's own does.
+func TestMailIsTheSameForAStandInThatOthersWrote(t *testing.T) {
+	t.Parallel()
+	ses := seslocal.Start(t)
+	d := deploy(t, map[string]string{
+		"AWS_ENDPOINT_URL_SESV2": ses.URL, "STEPUP_MAIL_FROM": "Example <login@example.com>", "STEPUP_MAIL_REPLY_TO": "help@example.com",
+	})
+	path, _ := d.session()
+	d.must("PUT", "/v2/users/human/ada", `{"profile":{"givenName":"Ada","familyName":"Lovelace","preferredLanguage":"de"}}`)
+	d.must("PATCH", path, `{"challenges":{"otpEmail":{"sendCode":{"urlTemplate":"https://login.example.com/{{.SessionID}}?a=b&code={{.Code}}"}}}}`)
+	mails := ses.Mails(t)
+	if len(mails) != 1 || d.providers.Requests() != 0 {
+		t.Fatalf("%d mails, and %d elsewhere", len(mails), d.providers.Requests())
+	}
+	mail := mails[0]
+	code := eightDigits.FindString(mail.Body.Text)
+	var want seslocal.Mail
+	want.MessageID, want.Body = mail.MessageID, mail.Body
+	want.From, want.ReplyTo, want.Subject = "Example <login@example.com>", []string{"help@example.com"}, "Ihr Anmeldecode für example.com"
+	want.Destination.To = []string{mailAddress}
+	if diff := cmp.Diff(want, mail, cmpopts.EquateEmpty()); diff != "" || mail.MessageID == "" {
+		t.Errorf("mail (-want +got):\n%s", diff)
+	}
+	link := "https://login.example.com" + strings.TrimPrefix(path, "/v2/sessions") + "?a=b&code=" + code
+	for name, body := range map[string]string{"text": mail.Body.Text, "HTML": html.UnescapeString(mail.Body.HTML)} {
+		if !strings.Contains(strings.ReplaceAll(body, link, ""), code) || !strings.Contains(body, link) {
+			t.Errorf("the %s does not hold both the code %s and the link %s:\n%s", name, code, link, body)
+		}
+	}
+	d.must("PATCH", path, `{"checks":{"otpEmail":{"code":"`+code+`"}}}`)
 }
 
 // providerFailures are what SNS and SES do instead of taking a message, and what the
