@@ -91,7 +91,7 @@ var eightDigits = regexp.MustCompile(`\b[0-9]{8}\b`)
 
 func TestChallengesLeaveThroughSNSAndSESOnceAndTheirCodesWork(t *testing.T) {
 	t.Parallel()
-	d := deploy(t, nil)
+	d := deploy(t, map[string]string{"STEPUP_SMS_ORIGINATION_NUMBER": "+12065550100"})
 	path, _ := d.session()
 	opened := d.must("PATCH", path, `{"challenges":{"otpSms":{},
 		"otpEmail":{"sendCode":{"urlTemplate":"https://login.example.com/{{.SessionID}}?code={{.Code}}"}}}}`)
@@ -103,7 +103,8 @@ func TestChallengesLeaveThroughSNSAndSESOnceAndTheirCodesWork(t *testing.T) {
 		t.Fatalf("%d text messages, %d mails, %d requests, want one of each", len(texts), len(mails), d.providers.Requests())
 	}
 	sms, mail := eightDigits.FindString(texts[0].Message), eightDigits.FindString(mails[0].Text)
-	if texts[0].PhoneNumber != phoneNumber || texts[0].Attributes["AWS.SNS.SMS.SenderID"] != "String:Example" || sms == "" {
+	if texts[0].PhoneNumber != phoneNumber || texts[0].Attributes["AWS.SNS.SMS.SenderID"] != "String:Example" ||
+		texts[0].Attributes["AWS.MM.SMS.OriginationNumber"] != "String:+12065550100" || sms == "" {
 		t.Errorf("text message %+v", texts[0])
 	}
 	link := "https://login.example.com" + strings.TrimPrefix(path, "/v2/sessions") + "?code=" + mail
@@ -240,13 +241,14 @@ func TestSenderOptionsThatMakeNoSenseStopTheStart(t *testing.T) {
 	if err := os.WriteFile(path, keyringText(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]config.Config{
-		"STEPUP_SMS_*":  {SMS: config.SMS{SenderID: "much too long for this"}},
-		"STEPUP_MAIL_*": {Mail: config.Mail{From: "nobody"}},
+	for want, c := range map[string]config.Config{
+		"STEPUP_SMS_*: sns: option SenderID":          {SMS: config.SMS{SenderID: "much too long for this"}},
+		"STEPUP_SMS_*: sns: option OriginationNumber": {SMS: config.SMS{OriginationNumber: "0446681800"}},
+		"STEPUP_MAIL_*: ses: option From":             {Mail: config.Mail{From: "nobody"}},
 	} {
 		c.Table, c.Keyring = "table", "file:"+path
-		if _, err := app.OnAWS(t.Context(), c, environment(c), ambient()); err == nil || !strings.HasPrefix(err.Error(), name) {
-			t.Errorf("got %v, want it to name %s", err, name)
+		if _, err := app.OnAWS(t.Context(), c, environment(c), ambient()); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want it to begin with %s", err, want)
 		}
 	}
 }

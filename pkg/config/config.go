@@ -82,6 +82,9 @@ type SMS struct {
 	Limits sending.Policy
 	// SenderID is shown as the sender where a country allows it.
 	SenderID string
+	// OriginationNumber is the account's number that messages come from, in E.164 form;
+	// empty lets the account choose.
+	OriginationNumber string
 	// MaxPrice is the most that one message may cost, in USD; 0 leaves it to the
 	// account.
 	MaxPrice float64
@@ -136,6 +139,7 @@ var variables = []variable{
 	{"STEPUP_SMS_BUDGET", "1000", number(func(c *Config) *int { return &c.SMS.Limits.Budget })},
 	{"STEPUP_SMS_PREFIXES", "", setPrefixes},
 	{"STEPUP_SMS_SENDER_ID", "", func(c *Config, s string) error { c.SMS.SenderID = s; return nil }},
+	{"STEPUP_SMS_ORIGINATION_NUMBER", "", func(c *Config, s string) error { c.SMS.OriginationNumber = s; return nil }},
 	{"STEPUP_SMS_MAX_PRICE", "0", setMaxPrice},
 	{"STEPUP_MAIL_BUDGET", "10000", number(func(c *Config) *int { return &c.Mail.Limits.Budget })},
 	{"STEPUP_MAIL_FROM", "", func(c *Config, s string) error { c.Mail.From = s; return nil }},

@@ -128,6 +128,7 @@ var settings = map[string]struct {
 	"STEPUP_SMS_BUDGET":                {"50", func(c *config.Config) { c.SMS.Limits.Budget = 50 }, append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SMS_PREFIXES":              {"+41, +423", func(c *config.Config) { c.SMS.Limits.Prefixes = []string{"+41", "+423"} }, []string{"canary", "41", "+41, canary"}},
 	"STEPUP_SMS_SENDER_ID":             {"Example", func(c *config.Config) { c.SMS.SenderID = "Example" }, nil},
+	"STEPUP_SMS_ORIGINATION_NUMBER":    {"+12065550100", func(c *config.Config) { c.SMS.OriginationNumber = "+12065550100" }, nil},
 	"STEPUP_SMS_MAX_PRICE":             {"0.10", func(c *config.Config) { c.SMS.MaxPrice = 0.1 }, []string{"canary", "-0.01", "NaN", "1,5"}},
 	"STEPUP_MAIL_BUDGET":               {"50", func(c *config.Config) { c.Mail.Limits.Budget = 50 }, append([]string{"-1"}, badNumbers...)},
 	"STEPUP_MAIL_FROM":                 {"a@example.com", func(c *config.Config) { c.Mail.From = "a@example.com" }, nil},
