@@ -46,6 +46,9 @@ type Config struct {
 	Lockout user.Lockout
 	// Passwords is what a new password must fulfil.
 	Passwords password.Policy
+	// PasswordBlocklist is the path of a file with passwords that nobody may choose,
+	// besides those that the service knows to be common; empty for none.
+	PasswordBlocklist string
 	// Hashing is the cost of new password hashes.
 	Hashing password.Params
 	// HashConcurrency is how many hashes one process computes at a time.
@@ -124,6 +127,7 @@ var variables = []variable{
 	{"STEPUP_LOCKOUT_MAX_DELAY", "1h", duration(func(c *Config) *time.Duration { return &c.Lockout.MaxDelay })},
 	{"STEPUP_LOCKOUT_USER_AT", "0", number(func(c *Config) *int { return &c.Lockout.LockUserAt })},
 	{"STEPUP_PASSWORD_MIN_LENGTH", "8", number(func(c *Config) *int { return &c.Passwords.MinLength })},
+	{"STEPUP_PASSWORD_BLOCKLIST", "", func(c *Config, s string) error { c.PasswordBlocklist = s; return nil }},
 	{"STEPUP_HASH_MEMORY_KIB", "19456", unsigned(func(c *Config) *uint32 { return &c.Hashing.MemoryKiB })},
 	{"STEPUP_HASH_TIME", "2", unsigned(func(c *Config) *uint32 { return &c.Hashing.Time })},
 	{"STEPUP_HASH_CONCURRENCY", "4", number(func(c *Config) *int { return &c.HashConcurrency })},

@@ -105,6 +105,7 @@ var settings = map[string]struct {
 	"STEPUP_LOCKOUT_MAX_DELAY":   {"2h", func(c *config.Config) { c.Lockout.MaxDelay = 2 * time.Hour }, append([]string{"1s"}, badDurations...)},
 	"STEPUP_LOCKOUT_USER_AT":     {"5", func(c *config.Config) { c.Lockout.LockUserAt = 5 }, append([]string{"-1"}, badNumbers...)},
 	"STEPUP_PASSWORD_MIN_LENGTH": {"15", func(c *config.Config) { c.Passwords.MinLength = 15 }, append([]string{"-1", "7", "201"}, badNumbers...)},
+	"STEPUP_PASSWORD_BLOCKLIST":  {"/opt/passwords.txt", func(c *config.Config) { c.PasswordBlocklist = "/opt/passwords.txt" }, nil},
 	"STEPUP_HASH_MEMORY_KIB":     {"65536", func(c *config.Config) { c.Hashing.MemoryKiB = 65536 }, append([]string{"-1", "4294967296"}, badNumbers...)},
 	"STEPUP_HASH_TIME":           {"3", func(c *config.Config) { c.Hashing.Time = 3 }, append([]string{"-1", "4294967296"}, badNumbers...)},
 	"STEPUP_HASH_CONCURRENCY":    {"8", func(c *config.Config) { c.HashConcurrency = 8 }, badNumbers},
