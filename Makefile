@@ -11,8 +11,9 @@ BIN := $(CURDIR)/.bin
 CACHE := $(CURDIR)/.cache
 VALIDATE := $(CACHE)/proto/validate/validate.proto
 
-# Each folder of tools/ is a module that pins programs. Its stamp carries the checksum of
-# go.sum and not a time, so that a restored .bin counts as built after a fresh checkout.
+# Each folder of tools/ is a module that pins programs; only passwords pins a list. Its
+# stamp carries the checksum of go.sum and not a time, so that a restored .bin counts as
+# built after a fresh checkout.
 tools = $(BIN)/.$(1)-$(firstword $(shell cksum < tools/$(1)/go.sum))
 BUF := $(call tools,buf)
 PLUGINS := $(call tools,gen)

@@ -81,7 +81,7 @@ func FuzzBlocklistHoldsItsLines(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, plain string) {
 		list, err := password.ParseBlocklist([]byte(text))
 		var lines []string
-		for _, line := range strings.Split(text, "\n") {
+		for line := range strings.SplitSeq(text, "\n") {
 			if line = strings.TrimSuffix(line, "\r"); line != "" {
 				lines = append(lines, line)
 			}
