@@ -65,6 +65,10 @@ func New(p Parts) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("STEPUP_HASH_*: %w", err)
 	}
+	passwords, err := passwordPolicy(p.Config)
+	if err != nil {
+		return nil, err
+	}
 	messages, err := newMessenger(p.Config, p.Sender)
 	if err != nil {
 		return nil, err
@@ -76,7 +80,7 @@ func New(p Parts) (*App, error) {
 			Store: s, Ring: p.Ring, Now: p.Now, Random: p.Random, Remember: p.Config.KeyCache,
 		}),
 		Users: user.New(user.Config{
-			Store: s, Hasher: hasher, Passwords: p.Config.Passwords, Lockout: p.Config.Lockout,
+			Store: s, Hasher: hasher, Passwords: passwords, Lockout: p.Config.Lockout,
 			Organizations: p.Config.Organizations, Issuer: p.Config.Issuer,
 			Reauthentication: p.Config.Reauthentication, RelyingParties: p.Config.RelyingParties,
 			Sending: limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),

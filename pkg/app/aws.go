@@ -62,7 +62,7 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 func awsSender(c config.Config, credentials aws.Config) (notify.Router, error) {
 	texts, err := notifysns.New(
 		sns.NewFromConfig(credentials, func(o *sns.Options) { o.BaseEndpoint = endpoint(c.SNSEndpoint) }),
-		notifysns.Options{SenderID: c.SMS.SenderID, MaxPrice: c.SMS.MaxPrice},
+		notifysns.Options{SenderID: c.SMS.SenderID, OriginationNumber: c.SMS.OriginationNumber, MaxPrice: c.SMS.MaxPrice},
 	)
 	if err != nil {
 		return notify.Router{}, fmt.Errorf("STEPUP_SMS_*: %w", err)

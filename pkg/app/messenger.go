@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/notify"
@@ -20,9 +21,9 @@ type messenger struct {
 var _ sending.Messenger = (*messenger)(nil)
 
 func newMessenger(c config.Config, sender notify.Router) (*messenger, error) {
-	renderer, err := notify.NewRenderer(nil)
+	renderer, err := newRenderer(c.Templates)
 	if err != nil {
-		return nil, fmt.Errorf("message templates: %w", err)
+		return nil, fmt.Errorf("STEPUP_TEMPLATES: %w", err)
 	}
 	return &messenger{
 		notifier:  notify.Notifier{Renderer: renderer, Sender: sender},
@@ -30,6 +31,20 @@ func newMessenger(c config.Config, sender notify.Router) (*messenger, error) {
 		site:      c.Site,
 		linkHosts: c.LinkHosts,
 	}, nil
+}
+
+// newRenderer reads the operator's texts, if there is a folder of them. A link that
+// leads out of the folder is refused.
+func newRenderer(folder string) (*notify.Renderer, error) {
+	if folder == "" {
+		return notify.NewRenderer(nil)
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() //nolint:errcheck // nothing was written
+	return notify.NewRenderer(root.FS())
 }
 
 // Accepts implements sending.Messenger.
