@@ -11,12 +11,14 @@ const quiet = [
   "--no-first-run",
 ];
 
+const executablePath = process.env.CHROMIUM;
+if (!executablePath) {
+  throw new Error("CHROMIUM does not name a browser: run `make test-browser`, which finds or installs one");
+}
+
 /** Starts the browser that CHROMIUM names. */
 export function launch() {
-  if (!process.env.CHROMIUM) {
-    throw new Error("CHROMIUM does not name a browser: run `make test-browser`, which finds or installs one");
-  }
-  return chromium.launch({ executablePath: process.env.CHROMIUM, args: quiet, timeout: 60_000 });
+  return chromium.launch({ executablePath, args: quiet, timeout: 60_000 });
 }
 
 /**
