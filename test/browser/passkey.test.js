@@ -12,7 +12,8 @@ let stepup, api, tab; // for each
 
 before(
   async () => {
-    [built, browser] = await Promise.all([program.build(), chromium.launch()]);
+    built = await program.build();
+    browser = await chromium.launch();
   },
   { timeout: 6 * 60_000 },
 );
