@@ -35,19 +35,30 @@ demo: ## run the calls that "make run" prints and check each answer
 
 ## Test
 
-# The stand-ins for DynamoDB and SES. The stamp carries the lock file's checksum.
-EMULATORS := test/emulators/node_modules/.installed-$(firstword $(shell cksum < test/emulators/package-lock.json))
+# What tests need from npm: stand-ins for DynamoDB and SES, and the driver of a browser. A stamp
+# carries its lock file's checksum.
+installed = test/$(1)/node_modules/.installed-$(firstword $(shell cksum < test/$(1)/package-lock.json))
+EMULATORS := $(call installed,emulators)
+DRIVER := $(call installed,browser)
 
 .PHONY: emulators
 emulators: $(EMULATORS)
 
-$(EMULATORS):
-	npm ci --prefix test/emulators --ignore-scripts --no-audit --no-fund
+$(EMULATORS) $(DRIVER):
+	npm ci --prefix $(patsubst %/node_modules/,%,$(dir $@)) --ignore-scripts --no-audit --no-fund
 	touch $@
 
 .PHONY: test
-test: $(EMULATORS) ## run all tests, with the race detector
+test: test-go test-browser ## run all tests
+
+.PHONY: test-go
+test-go: $(EMULATORS) ## run the Go tests, with the race detector
 	$(GO) test -race ./...
+
+.PHONY: test-browser
+test-browser: $(DRIVER) ## run the passkey page in a real Chromium
+	@chromium="$$(test/browser/find-chromium)"; \
+	CHROMIUM="$$chromium" GO="$(GO)" npm test --prefix test/browser
 
 # One package at a time, so that benchmarks do not disturb each other.
 .PHONY: bench

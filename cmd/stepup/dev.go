@@ -16,6 +16,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/notify/inbox"
 	"github.com/stepup-auth/stepup/pkg/user"
+	"github.com/stepup-auth/stepup/web"
 )
 
 // dev runs the service for a person who wants to try it.
@@ -79,6 +80,7 @@ func (d *dev) run(ctx context.Context, ready func(url, key string) error) error 
 		mux := http.NewServeMux()
 		mux.Handle("/", h)
 		mux.Handle(inbox.Path, messages)
+		mux.Handle("GET "+web.PasskeyPath, web.Passkey())
 		return serveHTTP(ctx, l, mux, logger)
 	})
 }
