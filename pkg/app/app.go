@@ -11,6 +11,8 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/idp"
+	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/keyring"
 	"github.com/stepup-auth/stepup/pkg/notify"
 	"github.com/stepup-auth/stepup/pkg/password"
@@ -29,6 +31,8 @@ type Parts struct {
 	Config config.Config
 	Table  table.Table
 	Ring   *keyring.Ring
+	// Providers are the external identity providers; there may be none.
+	Providers []idp.Provider
 	// Sender carries messages; nil means that none can leave.
 	Sender notify.Sender
 	Logger *slog.Logger
@@ -40,10 +44,11 @@ type Parts struct {
 type App struct {
 	// Handler speaks every protocol.
 	Handler http.Handler
-	// Keys, Users and Sessions are the domain, for operators' commands and tests.
+	// Keys, Users, Sessions and Intents are the domain, for operators' commands and tests.
 	Keys     *access.Keys
 	Users    *user.Service
 	Sessions *session.Service
+	Intents  *intent.Service
 }
 
 // conflictRetry is how a decision is repeated that lost a race. One that counts
@@ -69,6 +74,10 @@ func New(p Parts) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	providers, err := newProviders(p)
+	if err != nil {
+		return nil, err
+	}
 	s := store.New(p.Table, p.Random)
 	a := &App{
 		Keys: access.NewKeys(access.KeysConfig{
@@ -77,7 +86,7 @@ func New(p Parts) (*App, error) {
 		Users: user.New(user.Config{
 			Store: s, Hasher: hasher, Passwords: p.Config.Passwords, Lockout: p.Config.Lockout,
 			Organizations: p.Config.Organizations, Issuer: p.Config.Issuer,
-			Reauthentication: p.Config.Reauthentication, RelyingParties: p.Config.RelyingParties,
+			Reauthentication: p.Config.Reauthentication, RelyingParties: p.Config.RelyingParties, Providers: providers,
 			Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
 		}),
 		Sessions: session.New(session.Config{
@@ -87,9 +96,13 @@ func New(p Parts) (*App, error) {
 			},
 			Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
 		}),
+		Intents: intent.New(intent.Config{
+			Store: s, Providers: providers, Hosts: p.Config.LinkHosts, Lifetime: p.Config.IntentLifetime,
+			Ring: p.Ring, Now: p.Now, Random: p.Random,
+		}),
 	}
 	a.Handler, err = server.New(server.Config{
-		Sessions: a.Sessions, Users: a.Users, Keys: a.Keys,
+		Sessions: a.Sessions, Users: a.Users, Intents: a.Intents, Keys: a.Keys,
 		Instance: p.Config.Instance, RelyingParties: p.Config.RelyingParties, Origins: p.Config.Origins, Timeout: p.Config.Timeout,
 		Logger: p.Logger, Now: p.Now, Random: p.Random,
 	})

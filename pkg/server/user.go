@@ -9,15 +9,18 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	objectv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	pb "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
+	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
 // userServer translates the part of zitadel.user.v2.UserService that prepares users
 // for sessions.
 type userServer struct {
-	door    *door
-	service *user.Service
-	now     func() time.Time
+	door     *door
+	service  *user.Service
+	intents  *intent.Service
+	instance string
+	now      func() time.Time
 }
 
 // AddHumanUser implements the RPC of that name.

@@ -27,9 +27,6 @@ type humanRequest interface {
 }
 
 func newHuman(r humanRequest) (user.Registration, error) {
-	if len(r.GetIdpLinks()) > 0 {
-		return user.Registration{}, unsupported("idp_links")
-	}
 	email, err := emailOf(r.GetEmail())
 	if err != nil {
 		return user.Registration{}, err
@@ -39,7 +36,7 @@ func newHuman(r humanRequest) (user.Registration, error) {
 		return user.Registration{}, err
 	}
 	n := user.Registration{
-		Profile: profileOf(r.GetProfile()), Email: email, Phone: phone, TOTPSecret: r.GetTotpSecret(),
+		Profile: profileOf(r.GetProfile()), Email: email, Phone: phone, TOTPSecret: r.GetTotpSecret(), Links: linksOf(r.GetIdpLinks()),
 	}
 	n.Password = plainPassword(r.GetPassword())
 	if h := r.GetHashedPassword(); h != nil {

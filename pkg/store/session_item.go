@@ -28,6 +28,7 @@ const (
 	attrSMS           = "sms"
 	attrMail          = "mail"
 	attrRecovery      = "rec"
+	attrIntent        = "idp"
 	attrKeyFactor     = "key"
 	attrSMSCode       = "csms" // open challenges
 	attrMailCode      = "cmail"
@@ -121,6 +122,7 @@ func factorTimes(f *session.Factors) map[string]*time.Time {
 		attrSMS:        &f.SMS,
 		attrMail:       &f.Email,
 		attrRecovery:   &f.Recovery,
+		attrIntent:     &f.Intent,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/idp"
 	"github.com/stepup-auth/stepup/pkg/keyring"
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/password"
@@ -31,7 +32,8 @@ type Store interface {
 	// SaveUser commits the step from old to changed, all or nothing. A nil old creates.
 	// It returns fault.Conflict when the stored user is not old any more,
 	// ErrExists when a new user's id is taken, ErrLoginNameTaken when the login
-	// name is, and ErrCredentialTaken when a key's credential id is.
+	// name is, ErrCredentialTaken when a key's credential id is, and ErrLinkTaken when
+	// an external account is.
 	SaveUser(ctx context.Context, old, changed *User) error
 }
 
@@ -57,6 +59,8 @@ type Config struct {
 	Reauthentication time.Duration
 	// RelyingParties are those that keys may be registered for.
 	RelyingParties *passkey.RelyingParties
+	// Providers are those whose accounts users can be linked to.
+	Providers *idp.Providers
 	// Ring seals seeds and makes MACs of recovery codes.
 	Ring   *keyring.Ring
 	Now    func() time.Time

@@ -1308,6 +1308,105 @@ func (x *DeleteUserResponse) GetDetails() *v2.Details {
 	return nil
 }
 
+// RetrieveIdentityProviderIntentResponse is what a provider said, and what can be made of it.
+// It stands here because it holds a CreateUserRequest.
+type RetrieveIdentityProviderIntentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	// What the provider said.
+	IdpInformation *IDPInformation `protobuf:"bytes,2,opt,name=idp_information,json=idpInformation,proto3" json:"idp_information,omitempty"`
+	// The user that the account is linked to, if any.
+	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// What the caller may want to do next.
+	//
+	// Types that are valid to be assigned to UserAction:
+	//
+	//	*RetrieveIdentityProviderIntentResponse_CreateUser
+	UserAction    isRetrieveIdentityProviderIntentResponse_UserAction `protobuf_oneof:"user_action"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetrieveIdentityProviderIntentResponse) Reset() {
+	*x = RetrieveIdentityProviderIntentResponse{}
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetrieveIdentityProviderIntentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetrieveIdentityProviderIntentResponse) ProtoMessage() {}
+
+func (x *RetrieveIdentityProviderIntentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetrieveIdentityProviderIntentResponse.ProtoReflect.Descriptor instead.
+func (*RetrieveIdentityProviderIntentResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RetrieveIdentityProviderIntentResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *RetrieveIdentityProviderIntentResponse) GetIdpInformation() *IDPInformation {
+	if x != nil {
+		return x.IdpInformation
+	}
+	return nil
+}
+
+func (x *RetrieveIdentityProviderIntentResponse) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *RetrieveIdentityProviderIntentResponse) GetUserAction() isRetrieveIdentityProviderIntentResponse_UserAction {
+	if x != nil {
+		return x.UserAction
+	}
+	return nil
+}
+
+func (x *RetrieveIdentityProviderIntentResponse) GetCreateUser() *CreateUserRequest {
+	if x != nil {
+		if x, ok := x.UserAction.(*RetrieveIdentityProviderIntentResponse_CreateUser); ok {
+			return x.CreateUser
+		}
+	}
+	return nil
+}
+
+type isRetrieveIdentityProviderIntentResponse_UserAction interface {
+	isRetrieveIdentityProviderIntentResponse_UserAction()
+}
+
+type RetrieveIdentityProviderIntentResponse_CreateUser struct {
+	// Create a user from it, when the account is linked to none.
+	CreateUser *CreateUserRequest `protobuf:"bytes,6,opt,name=create_user,json=createUser,proto3,oneof"`
+}
+
+func (*RetrieveIdentityProviderIntentResponse_CreateUser) isRetrieveIdentityProviderIntentResponse_UserAction() {
+}
+
 // Human describes a person.
 type CreateUserRequest_Human struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1338,7 +1437,7 @@ type CreateUserRequest_Human struct {
 
 func (x *CreateUserRequest_Human) Reset() {
 	*x = CreateUserRequest_Human{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[20]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1350,7 +1449,7 @@ func (x *CreateUserRequest_Human) String() string {
 func (*CreateUserRequest_Human) ProtoMessage() {}
 
 func (x *CreateUserRequest_Human) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[20]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1467,7 +1566,7 @@ type CreateUserRequest_Machine struct {
 
 func (x *CreateUserRequest_Machine) Reset() {
 	*x = CreateUserRequest_Machine{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[21]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1479,7 +1578,7 @@ func (x *CreateUserRequest_Machine) String() string {
 func (*CreateUserRequest_Machine) ProtoMessage() {}
 
 func (x *CreateUserRequest_Machine) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[21]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1657,7 +1756,14 @@ const file_zitadel_user_v2_user_service_proto_rawDesc = "" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\"J\n" +
 	"\x12DeleteUserResponse\x124\n" +
-	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails2\xdf\x16\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\"\xc6\x02\n" +
+	"&RetrieveIdentityProviderIntentResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x12H\n" +
+	"\x0fidp_information\x18\x02 \x01(\v2\x1f.zitadel.user.v2.IDPInformationR\x0eidpInformation\x12\x17\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\x12E\n" +
+	"\vcreate_user\x18\x06 \x01(\v2\".zitadel.user.v2.CreateUserRequestH\x00R\n" +
+	"createUserB\r\n" +
+	"\vuser_actionJ\x04\b\x04\x10\x05J\x04\b\x05\x10\x06R\x0eadd_human_userR\x11update_human_user2\x92\x1b\n" +
 	"\vUserService\x12[\n" +
 	"\fAddHumanUser\x12$.zitadel.user.v2.AddHumanUserRequest\x1a%.zitadel.user.v2.AddHumanUserResponse\x12U\n" +
 	"\n" +
@@ -1689,7 +1795,13 @@ const file_zitadel_user_v2_user_service_proto_rawDesc = "" +
 	"\vAddOTPEmail\x12#.zitadel.user.v2.AddOTPEmailRequest\x1a$.zitadel.user.v2.AddOTPEmailResponse\x12a\n" +
 	"\x0eRemoveOTPEmail\x12&.zitadel.user.v2.RemoveOTPEmailRequest\x1a'.zitadel.user.v2.RemoveOTPEmailResponse\x12v\n" +
 	"\x15GenerateRecoveryCodes\x12-.zitadel.user.v2.GenerateRecoveryCodesRequest\x1a..zitadel.user.v2.GenerateRecoveryCodesResponse\x12p\n" +
-	"\x13RemoveRecoveryCodes\x12+.zitadel.user.v2.RemoveRecoveryCodesRequest\x1a,.zitadel.user.v2.RemoveRecoveryCodesResponse\x12\x8e\x01\n" +
+	"\x13RemoveRecoveryCodes\x12+.zitadel.user.v2.RemoveRecoveryCodesRequest\x1a,.zitadel.user.v2.RemoveRecoveryCodesResponse\x12\x88\x01\n" +
+	"\x1bStartIdentityProviderIntent\x123.zitadel.user.v2.StartIdentityProviderIntentRequest\x1a4.zitadel.user.v2.StartIdentityProviderIntentResponse\x12\x91\x01\n" +
+	"\x1eRetrieveIdentityProviderIntent\x126.zitadel.user.v2.RetrieveIdentityProviderIntentRequest\x1a7.zitadel.user.v2.RetrieveIdentityProviderIntentResponse\x12U\n" +
+	"\n" +
+	"AddIDPLink\x12\".zitadel.user.v2.AddIDPLinkRequest\x1a#.zitadel.user.v2.AddIDPLinkResponse\x12[\n" +
+	"\fListIDPLinks\x12$.zitadel.user.v2.ListIDPLinksRequest\x1a%.zitadel.user.v2.ListIDPLinksResponse\x12^\n" +
+	"\rRemoveIDPLink\x12%.zitadel.user.v2.RemoveIDPLinkRequest\x1a&.zitadel.user.v2.RemoveIDPLinkResponse\x12\x8e\x01\n" +
 	"\x1dListAuthenticationMethodTypes\x125.zitadel.user.v2.ListAuthenticationMethodTypesRequest\x1a6.zitadel.user.v2.ListAuthenticationMethodTypesResponse\x12\x82\x01\n" +
 	"\x19ListAuthenticationFactors\x121.zitadel.user.v2.ListAuthenticationFactorsRequest\x1a2.zitadel.user.v2.ListAuthenticationFactorsResponseB>Z<github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2;userv2b\x06proto3"
 
@@ -1705,190 +1817,214 @@ func file_zitadel_user_v2_user_service_proto_rawDescGZIP() []byte {
 	return file_zitadel_user_v2_user_service_proto_rawDescData
 }
 
-var file_zitadel_user_v2_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_zitadel_user_v2_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_zitadel_user_v2_user_service_proto_goTypes = []any{
-	(*AddHumanUserRequest)(nil),                   // 0: zitadel.user.v2.AddHumanUserRequest
-	(*AddHumanUserResponse)(nil),                  // 1: zitadel.user.v2.AddHumanUserResponse
-	(*CreateUserRequest)(nil),                     // 2: zitadel.user.v2.CreateUserRequest
-	(*CreateUserResponse)(nil),                    // 3: zitadel.user.v2.CreateUserResponse
-	(*GetUserByIDRequest)(nil),                    // 4: zitadel.user.v2.GetUserByIDRequest
-	(*GetUserByIDResponse)(nil),                   // 5: zitadel.user.v2.GetUserByIDResponse
-	(*ListUsersRequest)(nil),                      // 6: zitadel.user.v2.ListUsersRequest
-	(*ListUsersResponse)(nil),                     // 7: zitadel.user.v2.ListUsersResponse
-	(*UpdateHumanUserRequest)(nil),                // 8: zitadel.user.v2.UpdateHumanUserRequest
-	(*UpdateHumanUserResponse)(nil),               // 9: zitadel.user.v2.UpdateHumanUserResponse
-	(*LockUserRequest)(nil),                       // 10: zitadel.user.v2.LockUserRequest
-	(*LockUserResponse)(nil),                      // 11: zitadel.user.v2.LockUserResponse
-	(*UnlockUserRequest)(nil),                     // 12: zitadel.user.v2.UnlockUserRequest
-	(*UnlockUserResponse)(nil),                    // 13: zitadel.user.v2.UnlockUserResponse
-	(*DeactivateUserRequest)(nil),                 // 14: zitadel.user.v2.DeactivateUserRequest
-	(*DeactivateUserResponse)(nil),                // 15: zitadel.user.v2.DeactivateUserResponse
-	(*ReactivateUserRequest)(nil),                 // 16: zitadel.user.v2.ReactivateUserRequest
-	(*ReactivateUserResponse)(nil),                // 17: zitadel.user.v2.ReactivateUserResponse
-	(*DeleteUserRequest)(nil),                     // 18: zitadel.user.v2.DeleteUserRequest
-	(*DeleteUserResponse)(nil),                    // 19: zitadel.user.v2.DeleteUserResponse
-	(*CreateUserRequest_Human)(nil),               // 20: zitadel.user.v2.CreateUserRequest.Human
-	(*CreateUserRequest_Machine)(nil),             // 21: zitadel.user.v2.CreateUserRequest.Machine
-	(*v2.Organization)(nil),                       // 22: zitadel.object.v2.Organization
-	(*SetHumanProfile)(nil),                       // 23: zitadel.user.v2.SetHumanProfile
-	(*SetHumanEmail)(nil),                         // 24: zitadel.user.v2.SetHumanEmail
-	(*SetHumanPhone)(nil),                         // 25: zitadel.user.v2.SetHumanPhone
-	(*SetMetadataEntry)(nil),                      // 26: zitadel.user.v2.SetMetadataEntry
-	(*Password)(nil),                              // 27: zitadel.user.v2.Password
-	(*HashedPassword)(nil),                        // 28: zitadel.user.v2.HashedPassword
-	(*IDPLink)(nil),                               // 29: zitadel.user.v2.IDPLink
-	(*v2.Details)(nil),                            // 30: zitadel.object.v2.Details
-	(*Metadata)(nil),                              // 31: zitadel.user.v2.Metadata
-	(*timestamppb.Timestamp)(nil),                 // 32: google.protobuf.Timestamp
-	(*User)(nil),                                  // 33: zitadel.user.v2.User
-	(*v2.ListQuery)(nil),                          // 34: zitadel.object.v2.ListQuery
-	(UserFieldName)(0),                            // 35: zitadel.user.v2.UserFieldName
-	(*SearchQuery)(nil),                           // 36: zitadel.user.v2.SearchQuery
-	(*v2.ListDetails)(nil),                        // 37: zitadel.object.v2.ListDetails
-	(*SetPassword)(nil),                           // 38: zitadel.user.v2.SetPassword
-	(AccessTokenType)(0),                          // 39: zitadel.user.v2.AccessTokenType
-	(*SetPasswordRequest)(nil),                    // 40: zitadel.user.v2.SetPasswordRequest
-	(*RegisterPasskeyRequest)(nil),                // 41: zitadel.user.v2.RegisterPasskeyRequest
-	(*VerifyPasskeyRegistrationRequest)(nil),      // 42: zitadel.user.v2.VerifyPasskeyRegistrationRequest
-	(*ListPasskeysRequest)(nil),                   // 43: zitadel.user.v2.ListPasskeysRequest
-	(*RemovePasskeyRequest)(nil),                  // 44: zitadel.user.v2.RemovePasskeyRequest
-	(*RegisterU2FRequest)(nil),                    // 45: zitadel.user.v2.RegisterU2FRequest
-	(*VerifyU2FRegistrationRequest)(nil),          // 46: zitadel.user.v2.VerifyU2FRegistrationRequest
-	(*RemoveU2FRequest)(nil),                      // 47: zitadel.user.v2.RemoveU2FRequest
-	(*RegisterTOTPRequest)(nil),                   // 48: zitadel.user.v2.RegisterTOTPRequest
-	(*VerifyTOTPRegistrationRequest)(nil),         // 49: zitadel.user.v2.VerifyTOTPRegistrationRequest
-	(*RemoveTOTPRequest)(nil),                     // 50: zitadel.user.v2.RemoveTOTPRequest
-	(*AddOTPSMSRequest)(nil),                      // 51: zitadel.user.v2.AddOTPSMSRequest
-	(*RemoveOTPSMSRequest)(nil),                   // 52: zitadel.user.v2.RemoveOTPSMSRequest
-	(*AddOTPEmailRequest)(nil),                    // 53: zitadel.user.v2.AddOTPEmailRequest
-	(*RemoveOTPEmailRequest)(nil),                 // 54: zitadel.user.v2.RemoveOTPEmailRequest
-	(*GenerateRecoveryCodesRequest)(nil),          // 55: zitadel.user.v2.GenerateRecoveryCodesRequest
-	(*RemoveRecoveryCodesRequest)(nil),            // 56: zitadel.user.v2.RemoveRecoveryCodesRequest
-	(*ListAuthenticationMethodTypesRequest)(nil),  // 57: zitadel.user.v2.ListAuthenticationMethodTypesRequest
-	(*ListAuthenticationFactorsRequest)(nil),      // 58: zitadel.user.v2.ListAuthenticationFactorsRequest
-	(*SetPasswordResponse)(nil),                   // 59: zitadel.user.v2.SetPasswordResponse
-	(*RegisterPasskeyResponse)(nil),               // 60: zitadel.user.v2.RegisterPasskeyResponse
-	(*VerifyPasskeyRegistrationResponse)(nil),     // 61: zitadel.user.v2.VerifyPasskeyRegistrationResponse
-	(*ListPasskeysResponse)(nil),                  // 62: zitadel.user.v2.ListPasskeysResponse
-	(*RemovePasskeyResponse)(nil),                 // 63: zitadel.user.v2.RemovePasskeyResponse
-	(*RegisterU2FResponse)(nil),                   // 64: zitadel.user.v2.RegisterU2FResponse
-	(*VerifyU2FRegistrationResponse)(nil),         // 65: zitadel.user.v2.VerifyU2FRegistrationResponse
-	(*RemoveU2FResponse)(nil),                     // 66: zitadel.user.v2.RemoveU2FResponse
-	(*RegisterTOTPResponse)(nil),                  // 67: zitadel.user.v2.RegisterTOTPResponse
-	(*VerifyTOTPRegistrationResponse)(nil),        // 68: zitadel.user.v2.VerifyTOTPRegistrationResponse
-	(*RemoveTOTPResponse)(nil),                    // 69: zitadel.user.v2.RemoveTOTPResponse
-	(*AddOTPSMSResponse)(nil),                     // 70: zitadel.user.v2.AddOTPSMSResponse
-	(*RemoveOTPSMSResponse)(nil),                  // 71: zitadel.user.v2.RemoveOTPSMSResponse
-	(*AddOTPEmailResponse)(nil),                   // 72: zitadel.user.v2.AddOTPEmailResponse
-	(*RemoveOTPEmailResponse)(nil),                // 73: zitadel.user.v2.RemoveOTPEmailResponse
-	(*GenerateRecoveryCodesResponse)(nil),         // 74: zitadel.user.v2.GenerateRecoveryCodesResponse
-	(*RemoveRecoveryCodesResponse)(nil),           // 75: zitadel.user.v2.RemoveRecoveryCodesResponse
-	(*ListAuthenticationMethodTypesResponse)(nil), // 76: zitadel.user.v2.ListAuthenticationMethodTypesResponse
-	(*ListAuthenticationFactorsResponse)(nil),     // 77: zitadel.user.v2.ListAuthenticationFactorsResponse
+	(*AddHumanUserRequest)(nil),                    // 0: zitadel.user.v2.AddHumanUserRequest
+	(*AddHumanUserResponse)(nil),                   // 1: zitadel.user.v2.AddHumanUserResponse
+	(*CreateUserRequest)(nil),                      // 2: zitadel.user.v2.CreateUserRequest
+	(*CreateUserResponse)(nil),                     // 3: zitadel.user.v2.CreateUserResponse
+	(*GetUserByIDRequest)(nil),                     // 4: zitadel.user.v2.GetUserByIDRequest
+	(*GetUserByIDResponse)(nil),                    // 5: zitadel.user.v2.GetUserByIDResponse
+	(*ListUsersRequest)(nil),                       // 6: zitadel.user.v2.ListUsersRequest
+	(*ListUsersResponse)(nil),                      // 7: zitadel.user.v2.ListUsersResponse
+	(*UpdateHumanUserRequest)(nil),                 // 8: zitadel.user.v2.UpdateHumanUserRequest
+	(*UpdateHumanUserResponse)(nil),                // 9: zitadel.user.v2.UpdateHumanUserResponse
+	(*LockUserRequest)(nil),                        // 10: zitadel.user.v2.LockUserRequest
+	(*LockUserResponse)(nil),                       // 11: zitadel.user.v2.LockUserResponse
+	(*UnlockUserRequest)(nil),                      // 12: zitadel.user.v2.UnlockUserRequest
+	(*UnlockUserResponse)(nil),                     // 13: zitadel.user.v2.UnlockUserResponse
+	(*DeactivateUserRequest)(nil),                  // 14: zitadel.user.v2.DeactivateUserRequest
+	(*DeactivateUserResponse)(nil),                 // 15: zitadel.user.v2.DeactivateUserResponse
+	(*ReactivateUserRequest)(nil),                  // 16: zitadel.user.v2.ReactivateUserRequest
+	(*ReactivateUserResponse)(nil),                 // 17: zitadel.user.v2.ReactivateUserResponse
+	(*DeleteUserRequest)(nil),                      // 18: zitadel.user.v2.DeleteUserRequest
+	(*DeleteUserResponse)(nil),                     // 19: zitadel.user.v2.DeleteUserResponse
+	(*RetrieveIdentityProviderIntentResponse)(nil), // 20: zitadel.user.v2.RetrieveIdentityProviderIntentResponse
+	(*CreateUserRequest_Human)(nil),                // 21: zitadel.user.v2.CreateUserRequest.Human
+	(*CreateUserRequest_Machine)(nil),              // 22: zitadel.user.v2.CreateUserRequest.Machine
+	(*v2.Organization)(nil),                        // 23: zitadel.object.v2.Organization
+	(*SetHumanProfile)(nil),                        // 24: zitadel.user.v2.SetHumanProfile
+	(*SetHumanEmail)(nil),                          // 25: zitadel.user.v2.SetHumanEmail
+	(*SetHumanPhone)(nil),                          // 26: zitadel.user.v2.SetHumanPhone
+	(*SetMetadataEntry)(nil),                       // 27: zitadel.user.v2.SetMetadataEntry
+	(*Password)(nil),                               // 28: zitadel.user.v2.Password
+	(*HashedPassword)(nil),                         // 29: zitadel.user.v2.HashedPassword
+	(*IDPLink)(nil),                                // 30: zitadel.user.v2.IDPLink
+	(*v2.Details)(nil),                             // 31: zitadel.object.v2.Details
+	(*Metadata)(nil),                               // 32: zitadel.user.v2.Metadata
+	(*timestamppb.Timestamp)(nil),                  // 33: google.protobuf.Timestamp
+	(*User)(nil),                                   // 34: zitadel.user.v2.User
+	(*v2.ListQuery)(nil),                           // 35: zitadel.object.v2.ListQuery
+	(UserFieldName)(0),                             // 36: zitadel.user.v2.UserFieldName
+	(*SearchQuery)(nil),                            // 37: zitadel.user.v2.SearchQuery
+	(*v2.ListDetails)(nil),                         // 38: zitadel.object.v2.ListDetails
+	(*SetPassword)(nil),                            // 39: zitadel.user.v2.SetPassword
+	(*IDPInformation)(nil),                         // 40: zitadel.user.v2.IDPInformation
+	(AccessTokenType)(0),                           // 41: zitadel.user.v2.AccessTokenType
+	(*SetPasswordRequest)(nil),                     // 42: zitadel.user.v2.SetPasswordRequest
+	(*RegisterPasskeyRequest)(nil),                 // 43: zitadel.user.v2.RegisterPasskeyRequest
+	(*VerifyPasskeyRegistrationRequest)(nil),       // 44: zitadel.user.v2.VerifyPasskeyRegistrationRequest
+	(*ListPasskeysRequest)(nil),                    // 45: zitadel.user.v2.ListPasskeysRequest
+	(*RemovePasskeyRequest)(nil),                   // 46: zitadel.user.v2.RemovePasskeyRequest
+	(*RegisterU2FRequest)(nil),                     // 47: zitadel.user.v2.RegisterU2FRequest
+	(*VerifyU2FRegistrationRequest)(nil),           // 48: zitadel.user.v2.VerifyU2FRegistrationRequest
+	(*RemoveU2FRequest)(nil),                       // 49: zitadel.user.v2.RemoveU2FRequest
+	(*RegisterTOTPRequest)(nil),                    // 50: zitadel.user.v2.RegisterTOTPRequest
+	(*VerifyTOTPRegistrationRequest)(nil),          // 51: zitadel.user.v2.VerifyTOTPRegistrationRequest
+	(*RemoveTOTPRequest)(nil),                      // 52: zitadel.user.v2.RemoveTOTPRequest
+	(*AddOTPSMSRequest)(nil),                       // 53: zitadel.user.v2.AddOTPSMSRequest
+	(*RemoveOTPSMSRequest)(nil),                    // 54: zitadel.user.v2.RemoveOTPSMSRequest
+	(*AddOTPEmailRequest)(nil),                     // 55: zitadel.user.v2.AddOTPEmailRequest
+	(*RemoveOTPEmailRequest)(nil),                  // 56: zitadel.user.v2.RemoveOTPEmailRequest
+	(*GenerateRecoveryCodesRequest)(nil),           // 57: zitadel.user.v2.GenerateRecoveryCodesRequest
+	(*RemoveRecoveryCodesRequest)(nil),             // 58: zitadel.user.v2.RemoveRecoveryCodesRequest
+	(*StartIdentityProviderIntentRequest)(nil),     // 59: zitadel.user.v2.StartIdentityProviderIntentRequest
+	(*RetrieveIdentityProviderIntentRequest)(nil),  // 60: zitadel.user.v2.RetrieveIdentityProviderIntentRequest
+	(*AddIDPLinkRequest)(nil),                      // 61: zitadel.user.v2.AddIDPLinkRequest
+	(*ListIDPLinksRequest)(nil),                    // 62: zitadel.user.v2.ListIDPLinksRequest
+	(*RemoveIDPLinkRequest)(nil),                   // 63: zitadel.user.v2.RemoveIDPLinkRequest
+	(*ListAuthenticationMethodTypesRequest)(nil),   // 64: zitadel.user.v2.ListAuthenticationMethodTypesRequest
+	(*ListAuthenticationFactorsRequest)(nil),       // 65: zitadel.user.v2.ListAuthenticationFactorsRequest
+	(*SetPasswordResponse)(nil),                    // 66: zitadel.user.v2.SetPasswordResponse
+	(*RegisterPasskeyResponse)(nil),                // 67: zitadel.user.v2.RegisterPasskeyResponse
+	(*VerifyPasskeyRegistrationResponse)(nil),      // 68: zitadel.user.v2.VerifyPasskeyRegistrationResponse
+	(*ListPasskeysResponse)(nil),                   // 69: zitadel.user.v2.ListPasskeysResponse
+	(*RemovePasskeyResponse)(nil),                  // 70: zitadel.user.v2.RemovePasskeyResponse
+	(*RegisterU2FResponse)(nil),                    // 71: zitadel.user.v2.RegisterU2FResponse
+	(*VerifyU2FRegistrationResponse)(nil),          // 72: zitadel.user.v2.VerifyU2FRegistrationResponse
+	(*RemoveU2FResponse)(nil),                      // 73: zitadel.user.v2.RemoveU2FResponse
+	(*RegisterTOTPResponse)(nil),                   // 74: zitadel.user.v2.RegisterTOTPResponse
+	(*VerifyTOTPRegistrationResponse)(nil),         // 75: zitadel.user.v2.VerifyTOTPRegistrationResponse
+	(*RemoveTOTPResponse)(nil),                     // 76: zitadel.user.v2.RemoveTOTPResponse
+	(*AddOTPSMSResponse)(nil),                      // 77: zitadel.user.v2.AddOTPSMSResponse
+	(*RemoveOTPSMSResponse)(nil),                   // 78: zitadel.user.v2.RemoveOTPSMSResponse
+	(*AddOTPEmailResponse)(nil),                    // 79: zitadel.user.v2.AddOTPEmailResponse
+	(*RemoveOTPEmailResponse)(nil),                 // 80: zitadel.user.v2.RemoveOTPEmailResponse
+	(*GenerateRecoveryCodesResponse)(nil),          // 81: zitadel.user.v2.GenerateRecoveryCodesResponse
+	(*RemoveRecoveryCodesResponse)(nil),            // 82: zitadel.user.v2.RemoveRecoveryCodesResponse
+	(*StartIdentityProviderIntentResponse)(nil),    // 83: zitadel.user.v2.StartIdentityProviderIntentResponse
+	(*AddIDPLinkResponse)(nil),                     // 84: zitadel.user.v2.AddIDPLinkResponse
+	(*ListIDPLinksResponse)(nil),                   // 85: zitadel.user.v2.ListIDPLinksResponse
+	(*RemoveIDPLinkResponse)(nil),                  // 86: zitadel.user.v2.RemoveIDPLinkResponse
+	(*ListAuthenticationMethodTypesResponse)(nil),  // 87: zitadel.user.v2.ListAuthenticationMethodTypesResponse
+	(*ListAuthenticationFactorsResponse)(nil),      // 88: zitadel.user.v2.ListAuthenticationFactorsResponse
 }
 var file_zitadel_user_v2_user_service_proto_depIdxs = []int32{
-	22, // 0: zitadel.user.v2.AddHumanUserRequest.organization:type_name -> zitadel.object.v2.Organization
-	23, // 1: zitadel.user.v2.AddHumanUserRequest.profile:type_name -> zitadel.user.v2.SetHumanProfile
-	24, // 2: zitadel.user.v2.AddHumanUserRequest.email:type_name -> zitadel.user.v2.SetHumanEmail
-	25, // 3: zitadel.user.v2.AddHumanUserRequest.phone:type_name -> zitadel.user.v2.SetHumanPhone
-	26, // 4: zitadel.user.v2.AddHumanUserRequest.metadata:type_name -> zitadel.user.v2.SetMetadataEntry
-	27, // 5: zitadel.user.v2.AddHumanUserRequest.password:type_name -> zitadel.user.v2.Password
-	28, // 6: zitadel.user.v2.AddHumanUserRequest.hashed_password:type_name -> zitadel.user.v2.HashedPassword
-	29, // 7: zitadel.user.v2.AddHumanUserRequest.idp_links:type_name -> zitadel.user.v2.IDPLink
-	30, // 8: zitadel.user.v2.AddHumanUserResponse.details:type_name -> zitadel.object.v2.Details
-	20, // 9: zitadel.user.v2.CreateUserRequest.human:type_name -> zitadel.user.v2.CreateUserRequest.Human
-	21, // 10: zitadel.user.v2.CreateUserRequest.machine:type_name -> zitadel.user.v2.CreateUserRequest.Machine
-	31, // 11: zitadel.user.v2.CreateUserRequest.metadata:type_name -> zitadel.user.v2.Metadata
-	32, // 12: zitadel.user.v2.CreateUserResponse.creation_date:type_name -> google.protobuf.Timestamp
-	30, // 13: zitadel.user.v2.GetUserByIDResponse.details:type_name -> zitadel.object.v2.Details
-	33, // 14: zitadel.user.v2.GetUserByIDResponse.user:type_name -> zitadel.user.v2.User
-	34, // 15: zitadel.user.v2.ListUsersRequest.query:type_name -> zitadel.object.v2.ListQuery
-	35, // 16: zitadel.user.v2.ListUsersRequest.sorting_column:type_name -> zitadel.user.v2.UserFieldName
-	36, // 17: zitadel.user.v2.ListUsersRequest.queries:type_name -> zitadel.user.v2.SearchQuery
-	37, // 18: zitadel.user.v2.ListUsersResponse.details:type_name -> zitadel.object.v2.ListDetails
-	35, // 19: zitadel.user.v2.ListUsersResponse.sorting_column:type_name -> zitadel.user.v2.UserFieldName
-	33, // 20: zitadel.user.v2.ListUsersResponse.result:type_name -> zitadel.user.v2.User
-	23, // 21: zitadel.user.v2.UpdateHumanUserRequest.profile:type_name -> zitadel.user.v2.SetHumanProfile
-	24, // 22: zitadel.user.v2.UpdateHumanUserRequest.email:type_name -> zitadel.user.v2.SetHumanEmail
-	25, // 23: zitadel.user.v2.UpdateHumanUserRequest.phone:type_name -> zitadel.user.v2.SetHumanPhone
-	38, // 24: zitadel.user.v2.UpdateHumanUserRequest.password:type_name -> zitadel.user.v2.SetPassword
-	30, // 25: zitadel.user.v2.UpdateHumanUserResponse.details:type_name -> zitadel.object.v2.Details
-	30, // 26: zitadel.user.v2.LockUserResponse.details:type_name -> zitadel.object.v2.Details
-	30, // 27: zitadel.user.v2.UnlockUserResponse.details:type_name -> zitadel.object.v2.Details
-	30, // 28: zitadel.user.v2.DeactivateUserResponse.details:type_name -> zitadel.object.v2.Details
-	30, // 29: zitadel.user.v2.ReactivateUserResponse.details:type_name -> zitadel.object.v2.Details
-	30, // 30: zitadel.user.v2.DeleteUserResponse.details:type_name -> zitadel.object.v2.Details
-	23, // 31: zitadel.user.v2.CreateUserRequest.Human.profile:type_name -> zitadel.user.v2.SetHumanProfile
-	24, // 32: zitadel.user.v2.CreateUserRequest.Human.email:type_name -> zitadel.user.v2.SetHumanEmail
-	25, // 33: zitadel.user.v2.CreateUserRequest.Human.phone:type_name -> zitadel.user.v2.SetHumanPhone
-	27, // 34: zitadel.user.v2.CreateUserRequest.Human.password:type_name -> zitadel.user.v2.Password
-	28, // 35: zitadel.user.v2.CreateUserRequest.Human.hashed_password:type_name -> zitadel.user.v2.HashedPassword
-	29, // 36: zitadel.user.v2.CreateUserRequest.Human.idp_links:type_name -> zitadel.user.v2.IDPLink
-	31, // 37: zitadel.user.v2.CreateUserRequest.Human.metadata:type_name -> zitadel.user.v2.Metadata
-	39, // 38: zitadel.user.v2.CreateUserRequest.Machine.access_token_type:type_name -> zitadel.user.v2.AccessTokenType
-	0,  // 39: zitadel.user.v2.UserService.AddHumanUser:input_type -> zitadel.user.v2.AddHumanUserRequest
-	2,  // 40: zitadel.user.v2.UserService.CreateUser:input_type -> zitadel.user.v2.CreateUserRequest
-	4,  // 41: zitadel.user.v2.UserService.GetUserByID:input_type -> zitadel.user.v2.GetUserByIDRequest
-	6,  // 42: zitadel.user.v2.UserService.ListUsers:input_type -> zitadel.user.v2.ListUsersRequest
-	8,  // 43: zitadel.user.v2.UserService.UpdateHumanUser:input_type -> zitadel.user.v2.UpdateHumanUserRequest
-	40, // 44: zitadel.user.v2.UserService.SetPassword:input_type -> zitadel.user.v2.SetPasswordRequest
-	10, // 45: zitadel.user.v2.UserService.LockUser:input_type -> zitadel.user.v2.LockUserRequest
-	12, // 46: zitadel.user.v2.UserService.UnlockUser:input_type -> zitadel.user.v2.UnlockUserRequest
-	14, // 47: zitadel.user.v2.UserService.DeactivateUser:input_type -> zitadel.user.v2.DeactivateUserRequest
-	16, // 48: zitadel.user.v2.UserService.ReactivateUser:input_type -> zitadel.user.v2.ReactivateUserRequest
-	18, // 49: zitadel.user.v2.UserService.DeleteUser:input_type -> zitadel.user.v2.DeleteUserRequest
-	41, // 50: zitadel.user.v2.UserService.RegisterPasskey:input_type -> zitadel.user.v2.RegisterPasskeyRequest
-	42, // 51: zitadel.user.v2.UserService.VerifyPasskeyRegistration:input_type -> zitadel.user.v2.VerifyPasskeyRegistrationRequest
-	43, // 52: zitadel.user.v2.UserService.ListPasskeys:input_type -> zitadel.user.v2.ListPasskeysRequest
-	44, // 53: zitadel.user.v2.UserService.RemovePasskey:input_type -> zitadel.user.v2.RemovePasskeyRequest
-	45, // 54: zitadel.user.v2.UserService.RegisterU2F:input_type -> zitadel.user.v2.RegisterU2FRequest
-	46, // 55: zitadel.user.v2.UserService.VerifyU2FRegistration:input_type -> zitadel.user.v2.VerifyU2FRegistrationRequest
-	47, // 56: zitadel.user.v2.UserService.RemoveU2F:input_type -> zitadel.user.v2.RemoveU2FRequest
-	48, // 57: zitadel.user.v2.UserService.RegisterTOTP:input_type -> zitadel.user.v2.RegisterTOTPRequest
-	49, // 58: zitadel.user.v2.UserService.VerifyTOTPRegistration:input_type -> zitadel.user.v2.VerifyTOTPRegistrationRequest
-	50, // 59: zitadel.user.v2.UserService.RemoveTOTP:input_type -> zitadel.user.v2.RemoveTOTPRequest
-	51, // 60: zitadel.user.v2.UserService.AddOTPSMS:input_type -> zitadel.user.v2.AddOTPSMSRequest
-	52, // 61: zitadel.user.v2.UserService.RemoveOTPSMS:input_type -> zitadel.user.v2.RemoveOTPSMSRequest
-	53, // 62: zitadel.user.v2.UserService.AddOTPEmail:input_type -> zitadel.user.v2.AddOTPEmailRequest
-	54, // 63: zitadel.user.v2.UserService.RemoveOTPEmail:input_type -> zitadel.user.v2.RemoveOTPEmailRequest
-	55, // 64: zitadel.user.v2.UserService.GenerateRecoveryCodes:input_type -> zitadel.user.v2.GenerateRecoveryCodesRequest
-	56, // 65: zitadel.user.v2.UserService.RemoveRecoveryCodes:input_type -> zitadel.user.v2.RemoveRecoveryCodesRequest
-	57, // 66: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:input_type -> zitadel.user.v2.ListAuthenticationMethodTypesRequest
-	58, // 67: zitadel.user.v2.UserService.ListAuthenticationFactors:input_type -> zitadel.user.v2.ListAuthenticationFactorsRequest
-	1,  // 68: zitadel.user.v2.UserService.AddHumanUser:output_type -> zitadel.user.v2.AddHumanUserResponse
-	3,  // 69: zitadel.user.v2.UserService.CreateUser:output_type -> zitadel.user.v2.CreateUserResponse
-	5,  // 70: zitadel.user.v2.UserService.GetUserByID:output_type -> zitadel.user.v2.GetUserByIDResponse
-	7,  // 71: zitadel.user.v2.UserService.ListUsers:output_type -> zitadel.user.v2.ListUsersResponse
-	9,  // 72: zitadel.user.v2.UserService.UpdateHumanUser:output_type -> zitadel.user.v2.UpdateHumanUserResponse
-	59, // 73: zitadel.user.v2.UserService.SetPassword:output_type -> zitadel.user.v2.SetPasswordResponse
-	11, // 74: zitadel.user.v2.UserService.LockUser:output_type -> zitadel.user.v2.LockUserResponse
-	13, // 75: zitadel.user.v2.UserService.UnlockUser:output_type -> zitadel.user.v2.UnlockUserResponse
-	15, // 76: zitadel.user.v2.UserService.DeactivateUser:output_type -> zitadel.user.v2.DeactivateUserResponse
-	17, // 77: zitadel.user.v2.UserService.ReactivateUser:output_type -> zitadel.user.v2.ReactivateUserResponse
-	19, // 78: zitadel.user.v2.UserService.DeleteUser:output_type -> zitadel.user.v2.DeleteUserResponse
-	60, // 79: zitadel.user.v2.UserService.RegisterPasskey:output_type -> zitadel.user.v2.RegisterPasskeyResponse
-	61, // 80: zitadel.user.v2.UserService.VerifyPasskeyRegistration:output_type -> zitadel.user.v2.VerifyPasskeyRegistrationResponse
-	62, // 81: zitadel.user.v2.UserService.ListPasskeys:output_type -> zitadel.user.v2.ListPasskeysResponse
-	63, // 82: zitadel.user.v2.UserService.RemovePasskey:output_type -> zitadel.user.v2.RemovePasskeyResponse
-	64, // 83: zitadel.user.v2.UserService.RegisterU2F:output_type -> zitadel.user.v2.RegisterU2FResponse
-	65, // 84: zitadel.user.v2.UserService.VerifyU2FRegistration:output_type -> zitadel.user.v2.VerifyU2FRegistrationResponse
-	66, // 85: zitadel.user.v2.UserService.RemoveU2F:output_type -> zitadel.user.v2.RemoveU2FResponse
-	67, // 86: zitadel.user.v2.UserService.RegisterTOTP:output_type -> zitadel.user.v2.RegisterTOTPResponse
-	68, // 87: zitadel.user.v2.UserService.VerifyTOTPRegistration:output_type -> zitadel.user.v2.VerifyTOTPRegistrationResponse
-	69, // 88: zitadel.user.v2.UserService.RemoveTOTP:output_type -> zitadel.user.v2.RemoveTOTPResponse
-	70, // 89: zitadel.user.v2.UserService.AddOTPSMS:output_type -> zitadel.user.v2.AddOTPSMSResponse
-	71, // 90: zitadel.user.v2.UserService.RemoveOTPSMS:output_type -> zitadel.user.v2.RemoveOTPSMSResponse
-	72, // 91: zitadel.user.v2.UserService.AddOTPEmail:output_type -> zitadel.user.v2.AddOTPEmailResponse
-	73, // 92: zitadel.user.v2.UserService.RemoveOTPEmail:output_type -> zitadel.user.v2.RemoveOTPEmailResponse
-	74, // 93: zitadel.user.v2.UserService.GenerateRecoveryCodes:output_type -> zitadel.user.v2.GenerateRecoveryCodesResponse
-	75, // 94: zitadel.user.v2.UserService.RemoveRecoveryCodes:output_type -> zitadel.user.v2.RemoveRecoveryCodesResponse
-	76, // 95: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:output_type -> zitadel.user.v2.ListAuthenticationMethodTypesResponse
-	77, // 96: zitadel.user.v2.UserService.ListAuthenticationFactors:output_type -> zitadel.user.v2.ListAuthenticationFactorsResponse
-	68, // [68:97] is the sub-list for method output_type
-	39, // [39:68] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	23, // 0: zitadel.user.v2.AddHumanUserRequest.organization:type_name -> zitadel.object.v2.Organization
+	24, // 1: zitadel.user.v2.AddHumanUserRequest.profile:type_name -> zitadel.user.v2.SetHumanProfile
+	25, // 2: zitadel.user.v2.AddHumanUserRequest.email:type_name -> zitadel.user.v2.SetHumanEmail
+	26, // 3: zitadel.user.v2.AddHumanUserRequest.phone:type_name -> zitadel.user.v2.SetHumanPhone
+	27, // 4: zitadel.user.v2.AddHumanUserRequest.metadata:type_name -> zitadel.user.v2.SetMetadataEntry
+	28, // 5: zitadel.user.v2.AddHumanUserRequest.password:type_name -> zitadel.user.v2.Password
+	29, // 6: zitadel.user.v2.AddHumanUserRequest.hashed_password:type_name -> zitadel.user.v2.HashedPassword
+	30, // 7: zitadel.user.v2.AddHumanUserRequest.idp_links:type_name -> zitadel.user.v2.IDPLink
+	31, // 8: zitadel.user.v2.AddHumanUserResponse.details:type_name -> zitadel.object.v2.Details
+	21, // 9: zitadel.user.v2.CreateUserRequest.human:type_name -> zitadel.user.v2.CreateUserRequest.Human
+	22, // 10: zitadel.user.v2.CreateUserRequest.machine:type_name -> zitadel.user.v2.CreateUserRequest.Machine
+	32, // 11: zitadel.user.v2.CreateUserRequest.metadata:type_name -> zitadel.user.v2.Metadata
+	33, // 12: zitadel.user.v2.CreateUserResponse.creation_date:type_name -> google.protobuf.Timestamp
+	31, // 13: zitadel.user.v2.GetUserByIDResponse.details:type_name -> zitadel.object.v2.Details
+	34, // 14: zitadel.user.v2.GetUserByIDResponse.user:type_name -> zitadel.user.v2.User
+	35, // 15: zitadel.user.v2.ListUsersRequest.query:type_name -> zitadel.object.v2.ListQuery
+	36, // 16: zitadel.user.v2.ListUsersRequest.sorting_column:type_name -> zitadel.user.v2.UserFieldName
+	37, // 17: zitadel.user.v2.ListUsersRequest.queries:type_name -> zitadel.user.v2.SearchQuery
+	38, // 18: zitadel.user.v2.ListUsersResponse.details:type_name -> zitadel.object.v2.ListDetails
+	36, // 19: zitadel.user.v2.ListUsersResponse.sorting_column:type_name -> zitadel.user.v2.UserFieldName
+	34, // 20: zitadel.user.v2.ListUsersResponse.result:type_name -> zitadel.user.v2.User
+	24, // 21: zitadel.user.v2.UpdateHumanUserRequest.profile:type_name -> zitadel.user.v2.SetHumanProfile
+	25, // 22: zitadel.user.v2.UpdateHumanUserRequest.email:type_name -> zitadel.user.v2.SetHumanEmail
+	26, // 23: zitadel.user.v2.UpdateHumanUserRequest.phone:type_name -> zitadel.user.v2.SetHumanPhone
+	39, // 24: zitadel.user.v2.UpdateHumanUserRequest.password:type_name -> zitadel.user.v2.SetPassword
+	31, // 25: zitadel.user.v2.UpdateHumanUserResponse.details:type_name -> zitadel.object.v2.Details
+	31, // 26: zitadel.user.v2.LockUserResponse.details:type_name -> zitadel.object.v2.Details
+	31, // 27: zitadel.user.v2.UnlockUserResponse.details:type_name -> zitadel.object.v2.Details
+	31, // 28: zitadel.user.v2.DeactivateUserResponse.details:type_name -> zitadel.object.v2.Details
+	31, // 29: zitadel.user.v2.ReactivateUserResponse.details:type_name -> zitadel.object.v2.Details
+	31, // 30: zitadel.user.v2.DeleteUserResponse.details:type_name -> zitadel.object.v2.Details
+	31, // 31: zitadel.user.v2.RetrieveIdentityProviderIntentResponse.details:type_name -> zitadel.object.v2.Details
+	40, // 32: zitadel.user.v2.RetrieveIdentityProviderIntentResponse.idp_information:type_name -> zitadel.user.v2.IDPInformation
+	2,  // 33: zitadel.user.v2.RetrieveIdentityProviderIntentResponse.create_user:type_name -> zitadel.user.v2.CreateUserRequest
+	24, // 34: zitadel.user.v2.CreateUserRequest.Human.profile:type_name -> zitadel.user.v2.SetHumanProfile
+	25, // 35: zitadel.user.v2.CreateUserRequest.Human.email:type_name -> zitadel.user.v2.SetHumanEmail
+	26, // 36: zitadel.user.v2.CreateUserRequest.Human.phone:type_name -> zitadel.user.v2.SetHumanPhone
+	28, // 37: zitadel.user.v2.CreateUserRequest.Human.password:type_name -> zitadel.user.v2.Password
+	29, // 38: zitadel.user.v2.CreateUserRequest.Human.hashed_password:type_name -> zitadel.user.v2.HashedPassword
+	30, // 39: zitadel.user.v2.CreateUserRequest.Human.idp_links:type_name -> zitadel.user.v2.IDPLink
+	32, // 40: zitadel.user.v2.CreateUserRequest.Human.metadata:type_name -> zitadel.user.v2.Metadata
+	41, // 41: zitadel.user.v2.CreateUserRequest.Machine.access_token_type:type_name -> zitadel.user.v2.AccessTokenType
+	0,  // 42: zitadel.user.v2.UserService.AddHumanUser:input_type -> zitadel.user.v2.AddHumanUserRequest
+	2,  // 43: zitadel.user.v2.UserService.CreateUser:input_type -> zitadel.user.v2.CreateUserRequest
+	4,  // 44: zitadel.user.v2.UserService.GetUserByID:input_type -> zitadel.user.v2.GetUserByIDRequest
+	6,  // 45: zitadel.user.v2.UserService.ListUsers:input_type -> zitadel.user.v2.ListUsersRequest
+	8,  // 46: zitadel.user.v2.UserService.UpdateHumanUser:input_type -> zitadel.user.v2.UpdateHumanUserRequest
+	42, // 47: zitadel.user.v2.UserService.SetPassword:input_type -> zitadel.user.v2.SetPasswordRequest
+	10, // 48: zitadel.user.v2.UserService.LockUser:input_type -> zitadel.user.v2.LockUserRequest
+	12, // 49: zitadel.user.v2.UserService.UnlockUser:input_type -> zitadel.user.v2.UnlockUserRequest
+	14, // 50: zitadel.user.v2.UserService.DeactivateUser:input_type -> zitadel.user.v2.DeactivateUserRequest
+	16, // 51: zitadel.user.v2.UserService.ReactivateUser:input_type -> zitadel.user.v2.ReactivateUserRequest
+	18, // 52: zitadel.user.v2.UserService.DeleteUser:input_type -> zitadel.user.v2.DeleteUserRequest
+	43, // 53: zitadel.user.v2.UserService.RegisterPasskey:input_type -> zitadel.user.v2.RegisterPasskeyRequest
+	44, // 54: zitadel.user.v2.UserService.VerifyPasskeyRegistration:input_type -> zitadel.user.v2.VerifyPasskeyRegistrationRequest
+	45, // 55: zitadel.user.v2.UserService.ListPasskeys:input_type -> zitadel.user.v2.ListPasskeysRequest
+	46, // 56: zitadel.user.v2.UserService.RemovePasskey:input_type -> zitadel.user.v2.RemovePasskeyRequest
+	47, // 57: zitadel.user.v2.UserService.RegisterU2F:input_type -> zitadel.user.v2.RegisterU2FRequest
+	48, // 58: zitadel.user.v2.UserService.VerifyU2FRegistration:input_type -> zitadel.user.v2.VerifyU2FRegistrationRequest
+	49, // 59: zitadel.user.v2.UserService.RemoveU2F:input_type -> zitadel.user.v2.RemoveU2FRequest
+	50, // 60: zitadel.user.v2.UserService.RegisterTOTP:input_type -> zitadel.user.v2.RegisterTOTPRequest
+	51, // 61: zitadel.user.v2.UserService.VerifyTOTPRegistration:input_type -> zitadel.user.v2.VerifyTOTPRegistrationRequest
+	52, // 62: zitadel.user.v2.UserService.RemoveTOTP:input_type -> zitadel.user.v2.RemoveTOTPRequest
+	53, // 63: zitadel.user.v2.UserService.AddOTPSMS:input_type -> zitadel.user.v2.AddOTPSMSRequest
+	54, // 64: zitadel.user.v2.UserService.RemoveOTPSMS:input_type -> zitadel.user.v2.RemoveOTPSMSRequest
+	55, // 65: zitadel.user.v2.UserService.AddOTPEmail:input_type -> zitadel.user.v2.AddOTPEmailRequest
+	56, // 66: zitadel.user.v2.UserService.RemoveOTPEmail:input_type -> zitadel.user.v2.RemoveOTPEmailRequest
+	57, // 67: zitadel.user.v2.UserService.GenerateRecoveryCodes:input_type -> zitadel.user.v2.GenerateRecoveryCodesRequest
+	58, // 68: zitadel.user.v2.UserService.RemoveRecoveryCodes:input_type -> zitadel.user.v2.RemoveRecoveryCodesRequest
+	59, // 69: zitadel.user.v2.UserService.StartIdentityProviderIntent:input_type -> zitadel.user.v2.StartIdentityProviderIntentRequest
+	60, // 70: zitadel.user.v2.UserService.RetrieveIdentityProviderIntent:input_type -> zitadel.user.v2.RetrieveIdentityProviderIntentRequest
+	61, // 71: zitadel.user.v2.UserService.AddIDPLink:input_type -> zitadel.user.v2.AddIDPLinkRequest
+	62, // 72: zitadel.user.v2.UserService.ListIDPLinks:input_type -> zitadel.user.v2.ListIDPLinksRequest
+	63, // 73: zitadel.user.v2.UserService.RemoveIDPLink:input_type -> zitadel.user.v2.RemoveIDPLinkRequest
+	64, // 74: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:input_type -> zitadel.user.v2.ListAuthenticationMethodTypesRequest
+	65, // 75: zitadel.user.v2.UserService.ListAuthenticationFactors:input_type -> zitadel.user.v2.ListAuthenticationFactorsRequest
+	1,  // 76: zitadel.user.v2.UserService.AddHumanUser:output_type -> zitadel.user.v2.AddHumanUserResponse
+	3,  // 77: zitadel.user.v2.UserService.CreateUser:output_type -> zitadel.user.v2.CreateUserResponse
+	5,  // 78: zitadel.user.v2.UserService.GetUserByID:output_type -> zitadel.user.v2.GetUserByIDResponse
+	7,  // 79: zitadel.user.v2.UserService.ListUsers:output_type -> zitadel.user.v2.ListUsersResponse
+	9,  // 80: zitadel.user.v2.UserService.UpdateHumanUser:output_type -> zitadel.user.v2.UpdateHumanUserResponse
+	66, // 81: zitadel.user.v2.UserService.SetPassword:output_type -> zitadel.user.v2.SetPasswordResponse
+	11, // 82: zitadel.user.v2.UserService.LockUser:output_type -> zitadel.user.v2.LockUserResponse
+	13, // 83: zitadel.user.v2.UserService.UnlockUser:output_type -> zitadel.user.v2.UnlockUserResponse
+	15, // 84: zitadel.user.v2.UserService.DeactivateUser:output_type -> zitadel.user.v2.DeactivateUserResponse
+	17, // 85: zitadel.user.v2.UserService.ReactivateUser:output_type -> zitadel.user.v2.ReactivateUserResponse
+	19, // 86: zitadel.user.v2.UserService.DeleteUser:output_type -> zitadel.user.v2.DeleteUserResponse
+	67, // 87: zitadel.user.v2.UserService.RegisterPasskey:output_type -> zitadel.user.v2.RegisterPasskeyResponse
+	68, // 88: zitadel.user.v2.UserService.VerifyPasskeyRegistration:output_type -> zitadel.user.v2.VerifyPasskeyRegistrationResponse
+	69, // 89: zitadel.user.v2.UserService.ListPasskeys:output_type -> zitadel.user.v2.ListPasskeysResponse
+	70, // 90: zitadel.user.v2.UserService.RemovePasskey:output_type -> zitadel.user.v2.RemovePasskeyResponse
+	71, // 91: zitadel.user.v2.UserService.RegisterU2F:output_type -> zitadel.user.v2.RegisterU2FResponse
+	72, // 92: zitadel.user.v2.UserService.VerifyU2FRegistration:output_type -> zitadel.user.v2.VerifyU2FRegistrationResponse
+	73, // 93: zitadel.user.v2.UserService.RemoveU2F:output_type -> zitadel.user.v2.RemoveU2FResponse
+	74, // 94: zitadel.user.v2.UserService.RegisterTOTP:output_type -> zitadel.user.v2.RegisterTOTPResponse
+	75, // 95: zitadel.user.v2.UserService.VerifyTOTPRegistration:output_type -> zitadel.user.v2.VerifyTOTPRegistrationResponse
+	76, // 96: zitadel.user.v2.UserService.RemoveTOTP:output_type -> zitadel.user.v2.RemoveTOTPResponse
+	77, // 97: zitadel.user.v2.UserService.AddOTPSMS:output_type -> zitadel.user.v2.AddOTPSMSResponse
+	78, // 98: zitadel.user.v2.UserService.RemoveOTPSMS:output_type -> zitadel.user.v2.RemoveOTPSMSResponse
+	79, // 99: zitadel.user.v2.UserService.AddOTPEmail:output_type -> zitadel.user.v2.AddOTPEmailResponse
+	80, // 100: zitadel.user.v2.UserService.RemoveOTPEmail:output_type -> zitadel.user.v2.RemoveOTPEmailResponse
+	81, // 101: zitadel.user.v2.UserService.GenerateRecoveryCodes:output_type -> zitadel.user.v2.GenerateRecoveryCodesResponse
+	82, // 102: zitadel.user.v2.UserService.RemoveRecoveryCodes:output_type -> zitadel.user.v2.RemoveRecoveryCodesResponse
+	83, // 103: zitadel.user.v2.UserService.StartIdentityProviderIntent:output_type -> zitadel.user.v2.StartIdentityProviderIntentResponse
+	20, // 104: zitadel.user.v2.UserService.RetrieveIdentityProviderIntent:output_type -> zitadel.user.v2.RetrieveIdentityProviderIntentResponse
+	84, // 105: zitadel.user.v2.UserService.AddIDPLink:output_type -> zitadel.user.v2.AddIDPLinkResponse
+	85, // 106: zitadel.user.v2.UserService.ListIDPLinks:output_type -> zitadel.user.v2.ListIDPLinksResponse
+	86, // 107: zitadel.user.v2.UserService.RemoveIDPLink:output_type -> zitadel.user.v2.RemoveIDPLinkResponse
+	87, // 108: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:output_type -> zitadel.user.v2.ListAuthenticationMethodTypesResponse
+	88, // 109: zitadel.user.v2.UserService.ListAuthenticationFactors:output_type -> zitadel.user.v2.ListAuthenticationFactorsResponse
+	76, // [76:110] is the sub-list for method output_type
+	42, // [42:76] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_zitadel_user_v2_user_service_proto_init() }
@@ -1921,17 +2057,20 @@ func file_zitadel_user_v2_user_service_proto_init() {
 	file_zitadel_user_v2_user_service_proto_msgTypes[8].OneofWrappers = []any{}
 	file_zitadel_user_v2_user_service_proto_msgTypes[9].OneofWrappers = []any{}
 	file_zitadel_user_v2_user_service_proto_msgTypes[20].OneofWrappers = []any{
+		(*RetrieveIdentityProviderIntentResponse_CreateUser)(nil),
+	}
+	file_zitadel_user_v2_user_service_proto_msgTypes[21].OneofWrappers = []any{
 		(*CreateUserRequest_Human_Password)(nil),
 		(*CreateUserRequest_Human_HashedPassword)(nil),
 	}
-	file_zitadel_user_v2_user_service_proto_msgTypes[21].OneofWrappers = []any{}
+	file_zitadel_user_v2_user_service_proto_msgTypes[22].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_zitadel_user_v2_user_service_proto_rawDesc), len(file_zitadel_user_v2_user_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
