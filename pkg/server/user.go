@@ -9,6 +9,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	objectv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	pb "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
+	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -16,9 +17,11 @@ import (
 // userServer translates the part of zitadel.user.v2.UserService that prepares users
 // for sessions.
 type userServer struct {
-	door    *door
-	service *user.Service
-	now     func() time.Time
+	door     *door
+	service  *user.Service
+	intents  *intent.Service
+	instance string
+	now      func() time.Time
 }
 
 // AddHumanUser implements the RPC of that name.

@@ -27,10 +27,7 @@ type humanRequest interface {
 }
 
 func newHuman(r humanRequest) (user.Registration, error) {
-	if len(r.GetIdpLinks()) > 0 {
-		return user.Registration{}, unsupported("idp_links")
-	}
-	n := user.Registration{Profile: profileOf(r.GetProfile()), TOTPSecret: r.GetTotpSecret()}
+	n := user.Registration{Profile: profileOf(r.GetProfile()), TOTPSecret: r.GetTotpSecret(), Links: linksOf(r.GetIdpLinks())}
 	n.Email, n.EmailCode = emailOf(r.GetEmail())
 	n.Phone, n.PhoneCode = phoneOf(r.GetPhone())
 	n.Password = plainPassword(r.GetPassword())
