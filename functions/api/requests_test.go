@@ -45,7 +45,7 @@ const (
 // other format, and then what tends to go wrong.
 func requests() []request {
 	var all []request
-	for _, group := range [][]request{sessionRoutes(), userRoutes(), factorRoutes(), formats(), carriage(), refusals()} {
+	for _, group := range [][]request{sessionRoutes(), userRoutes(), factorRoutes(), identityRoutes(), formats(), carriage(), refusals()} {
 		all = append(all, group...)
 	}
 	return all
@@ -266,6 +266,39 @@ func factorRoutes() []request {
 			file: "recovery-code", method: http.MethodPatch, path: "/v2/sessions/" + apitest.FactorsSessionID,
 			body:   `{"checks":{"recoveryCode":{"code":"` + apitest.RecoveryCode + `"}}}`,
 			status: http.StatusOK, want: `"sessionToken"`,
+		},
+	}
+}
+
+// identityRoutes are the calls about external identities. Their function knows no
+// provider: what one says is good for minutes, and there is none on a laptop.
+func identityRoutes() []request {
+	const link = `{"idpLink":{"idpId":"google","userId":"1098","userName":"ada@example.com"}}`
+	return []request{
+		{
+			file: "start-identity-provider-intent.rest", method: http.MethodPost, path: "/v2/idp_intents",
+			body:   `{"idpId":"google","urls":{"successUrl":"https://login.example.com/ok","failureUrl":"https://login.example.com/failed"}}`,
+			status: http.StatusNotFound, want: "STEPUP-idp",
+		},
+		{
+			file: "retrieve-identity-provider-intent.rest", method: http.MethodPost, path: "/v2/idp_intents/intent",
+			body: `{"idpIntentToken":"token"}`, status: http.StatusForbidden, want: "CRYPTO-",
+		},
+		{
+			file: "add-idp-link.rest", method: http.MethodPost, path: userPath + "/links", body: link,
+			status: http.StatusNotFound, want: "STEPUP-idp",
+		},
+		{
+			file: "list-idp-links.rest", method: http.MethodPost, path: userPath + "/links/_search", body: `{}`,
+			status: http.StatusOK, want: `"details"`,
+		},
+		{
+			file: "remove-idp-link.rest", method: http.MethodDelete, path: userPath + "/links/google/1098",
+			status: http.StatusNotFound, want: "STEPUP-idp-link",
+		},
+		{
+			file: "identity-provider-callback", method: http.MethodGet, path: "/idps/callback?state=state&code=code",
+			status: http.StatusBadRequest, want: "Referrer-Policy: no-referrer",
 		},
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/idp"
@@ -70,13 +72,112 @@ func (f federated) signIn(login string) url.Values {
 	return location.Query()
 }
 
+// TestAPersonSignsInAtAProvider goes the whole way with a real provider: a first sign-in of
+// somebody unknown, who becomes a user by the proposal, a session stepped up with it, and
+// the next sign-in, which knows the user.
 func TestAPersonSignsInAtAProvider(t *testing.T) {
 	t.Parallel()
 	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
 		f := newFederated(t, apptest.Options{Table: tb})
-		got := f.signIn("ada")
-		t.Log(got)
-		said := f.must("POST", "/v2/idp_intents/"+got.Get("id"), `{"idpIntentToken":"`+got.Get("token")+`"}`)
-		t.Log(said)
+		first := f.signIn("ada")
+		if first.Get("user") != "" || first.Get("app") != "1" {
+			t.Errorf("the first sign-in comes back with %v", first)
+		}
+		said := f.must("POST", "/v2/idp_intents/"+first.Get("id"), `{"idpIntentToken":"`+first.Get("token")+`"}`)
+		about := said["idpInformation"].(map[string]any)
+		if about["idpId"] != "test" || about["userId"] == "" || about["oauth"].(map[string]any)["accessToken"] == "" || about["rawInformation"] == nil {
+			t.Errorf("the provider said %v", about)
+		}
+		account := about["userId"].(string)
+		f.must("POST", "/v2/users/human", `{"userId":"ada","username":"ada","profile":{"givenName":"Ada","familyName":"Lovelace"},
+			"email":{"email":"ada@example.com","isVerified":true},"idpLinks":[{"idpId":"test","userId":"`+account+`","userName":"ada"}]}`)
+		methods := f.must("GET", "/v2/users/ada/authentication_methods", "")["authMethodTypes"]
+		if diff := cmp.Diff([]any{"AUTHENTICATION_METHOD_TYPE_IDP"}, methods); diff != "" {
+			t.Errorf("methods:\n%s", diff)
+		}
+		path := "/v2/sessions/" + f.must("POST", "/v2/sessions", `{"checks":{"user":{"userId":"ada"}}}`)["sessionId"].(string)
+		check := `{"checks":{"idpIntent":{"idpIntentId":"` + first.Get("id") + `","idpIntentToken":"` + first.Get("token") + `"}}}`
+		f.must("PATCH", path, check)
+		factors := f.must("GET", path, "")["session"].(map[string]any)["factors"].(map[string]any)
+		if factors["intent"] == nil {
+			t.Errorf("factors %v", factors)
+		}
+		if status, answer := f.call("PATCH", path, f.key, check); status != http.StatusBadRequest || !strings.Contains(answer["message"].(string), "COMMAND-Df4bw") {
+			t.Errorf("the second use: %d %v", status, answer)
+		}
+		if next := f.signIn("ada"); next.Get("user") != "ada" {
+			t.Errorf("the next sign-in comes back with %v", next)
+		}
 	})
+}
+
+func TestAPersonWhoCancelsIsSentToTheFailureURL(t *testing.T) {
+	t.Parallel()
+	f := newFederated(t, apptest.Options{})
+	status, location := f.back(f.browser.Cancel(t, f.start()))
+	q := location.Query()
+	if status != http.StatusSeeOther || !strings.HasPrefix(location.String(), "https://login.example.com/failed?") ||
+		q.Get("error") != "access_denied" || q.Get("id") == "" || q.Get("token") != "" {
+		t.Errorf("%d to %s", status, location)
+	}
+}
+
+func TestACallbackIsOfOneUse(t *testing.T) {
+	t.Parallel()
+	f := newFederated(t, apptest.Options{})
+	callback := f.browser.SignIn(t, f.start(), "ada")
+	if status, _ := f.back(callback); status != http.StatusSeeOther {
+		t.Errorf("the first use: %d", status)
+	}
+	if status, location := f.back(callback); status < 400 || status >= 500 || location.String() != "" {
+		t.Errorf("the second use: %d to %q", status, location)
+	}
+}
+
+// TestG2_NothingThatAProviderSaidIsStoredInTheClearOrLogged searches for the tokens of both
+// sides, the state and the code.
+func TestG2_NothingThatAProviderSaidIsStoredInTheClearOrLogged(t *testing.T) {
+	t.Parallel()
+	tb := apptest.Bolt(t)
+	f := newFederated(t, apptest.Options{Table: tb})
+	address := f.start()
+	begun := stored(t, tb)
+	callback, err := url.Parse(f.browser.SignIn(t, address, "ada"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, location := f.back(callback.RequestURI())
+	got := location.Query()
+	said := f.must("POST", "/v2/idp_intents/"+got.Get("id"), `{"idpIntentToken":"`+got.Get("token")+`"}`)
+	f.call("POST", "/v2/idp_intents/"+got.Get("id"), f.key, `{"idpIntentToken":"`+got.Get("token")+`x"}`)
+	tokens := said["idpInformation"].(map[string]any)["oauth"].(map[string]any)
+	secrets := map[string][]byte{
+		"access token": []byte(tokens["accessToken"].(string)), "id token": []byte(tokens["idToken"].(string)),
+		"intent token": []byte(got.Get("token")), "code": []byte(callback.Query().Get("code")), "state": []byte(callback.Query().Get("state")),
+	}
+	if found := leaks(append(begun, stored(t, tb)...), secrets); len(found) > 0 {
+		t.Errorf("stored: %v", found)
+	}
+	if found := leaks([]byte(f.service.Logs.String()), secrets); len(found) > 0 {
+		t.Errorf("logged: %v in\n%s", found, f.service.Logs)
+	}
+	if !strings.Contains(string(begun), "INTENT#") {
+		t.Error("the search does not see the intent")
+	}
+}
+
+// TestR1_AProviderThatIsDownFailsItsOwnSignInsOnly stops the provider before discovery.
+func TestR1_AProviderThatIsDownFailsItsOwnSignInsOnly(t *testing.T) {
+	t.Parallel()
+	down := idptest.New(t)
+	f := newFederated(t, apptest.Options{})
+	config := down.Config("down")
+	down.Stop()
+	s := apptest.New(t, apptest.Options{Providers: []idp.Provider{f.provider.Config("test"), config}})
+	f.client = client{t, s.Serve(t), s.NewKey(t, access.IAMLoginClient, "")}
+	status, answer := f.call("POST", "/v2/idp_intents", f.key, strings.Replace(startBody, `"test"`, `"down"`, 1))
+	if status != http.StatusServiceUnavailable {
+		t.Errorf("the provider that is down: %d %v", status, answer)
+	}
+	f.must("POST", "/v2/idp_intents", startBody)
 }

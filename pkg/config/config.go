@@ -210,9 +210,6 @@ func (c Config) validate() error {
 	if err := c.Passwords.Validate(); err != nil {
 		return fmt.Errorf("STEPUP_PASSWORD_MIN_LENGTH: %w", err)
 	}
-	if c.IdentityProviders != "" && c.URL == "" {
-		return errors.New("STEPUP_URL: is empty, and STEPUP_IDENTITY_PROVIDERS is not")
-	}
 	if c.StoreTimeout > c.Timeout {
 		return errors.New("STEPUP_STORE_TIMEOUT: is longer than STEPUP_TIMEOUT")
 	}
