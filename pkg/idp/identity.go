@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 )
 
 // Identity is what a provider said about an account. It is who somebody is only together
@@ -41,7 +42,7 @@ type Profile struct {
 // Encode returns the identity in the form that DecodeIdentity reads. It holds tokens: who
 // stores it seals it.
 func (i Identity) Encode() ([]byte, error) {
-	text, err := json.Marshal(i)
+	text, err := json.Marshal(i) //nolint:gosec // it is sealed; the comment above says so
 	if err != nil {
 		return nil, fmt.Errorf("encode an identity: %w", err)
 	}
@@ -94,9 +95,7 @@ func (c claims) complete() bool {
 func (c claims) with(others claims) claims {
 	all := make(claims, len(c)+len(others))
 	for _, from := range []claims{others, c} {
-		for name, value := range from {
-			all[name] = value
-		}
+		maps.Copy(all, from)
 	}
 	return all
 }

@@ -117,15 +117,15 @@ const (
 
 func (p Provider) validate() error {
 	switch {
-	case !each(p.ID, 1, maxID, nameChar):
+	case !each(p.ID, maxID, nameChar):
 		return errors.New("id is not 1 to 64 letters, digits, dots, hyphens and underscores")
-	case !each(p.Name, 1, maxText*4, printable):
+	case !each(p.Name, maxText*4, printable):
 		return errors.New("name is empty, too long, or has control characters")
-	case !each(p.ClientID, 1, maxText*4, printable):
+	case !each(p.ClientID, maxText*4, printable):
 		return errors.New("clientId is empty, too long, or has control characters")
-	case !each(p.ClientSecret, 1, maxText*4, printable):
+	case !each(p.ClientSecret, maxText*4, printable):
 		return errors.New("clientSecret is empty, too long, or has control characters")
-	case slices.ContainsFunc(p.Scopes, func(s string) bool { return !each(s, 1, maxText, scopeChar) }):
+	case slices.ContainsFunc(p.Scopes, func(s string) bool { return !each(s, maxText, scopeChar) }):
 		return errors.New("scopes has one that is empty, too long, or has characters that scopes cannot have")
 	}
 	return checkIssuer(p.Issuer)
@@ -141,10 +141,10 @@ func checkIssuer(issuer string) error {
 	return nil
 }
 
-// each reports whether the text has a length between the bounds, in bytes, and only
+// each reports whether the text is not empty, has at most that many bytes, and only
 // characters that fit.
-func each(text string, least, most int, fits func(rune) bool) bool {
-	if len(text) < least || len(text) > most {
+func each(text string, most int, fits func(rune) bool) bool {
+	if text == "" || len(text) > most {
 		return false
 	}
 	for _, r := range text {

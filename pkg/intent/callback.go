@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 
@@ -137,9 +138,7 @@ func extend(address string, added url.Values) string {
 		return address
 	}
 	query := u.Query()
-	for name, values := range added {
-		query[name] = values
-	}
+	maps.Copy(query, added)
 	u.RawQuery = query.Encode()
 	return u.String()
 }

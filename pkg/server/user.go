@@ -36,10 +36,7 @@ func (s *userServer) AddHumanUser(ctx context.Context, r *pb.AddHumanUserRequest
 	case r.GetOrganization().GetOrgDomain() != "":
 		return nil, unsupported("organization.org_domain")
 	}
-	n, err := newHuman(r)
-	if err != nil {
-		return nil, err
-	}
+	n := newHuman(r)
 	n.ID, n.Username = r.GetUserId(), r.GetUsername()
 	if n.Organization = r.GetOrganization().GetOrgId(); n.Organization == "" {
 		n.Organization = organizationHeader(ctx)
@@ -67,10 +64,7 @@ func (s *userServer) CreateUser(ctx context.Context, r *pb.CreateUserRequest) (*
 	case len(r.GetHuman().GetMetadata()) > 0: //nolint:staticcheck // deprecated, but not to be dropped in silence
 		return nil, unsupported("human.metadata")
 	}
-	n, err := newHuman(r.GetHuman())
-	if err != nil {
-		return nil, err
-	}
+	n := newHuman(r.GetHuman())
 	n.ID, n.Username, n.Organization = r.GetUserId(), r.GetUsername(), r.GetOrganizationId()
 	u, err := s.service.Create(ctx, caller, n)
 	if err != nil {

@@ -26,7 +26,7 @@ type humanRequest interface {
 	GetTotpSecret() string
 }
 
-func newHuman(r humanRequest) (user.Registration, error) {
+func newHuman(r humanRequest) user.Registration {
 	n := user.Registration{Profile: profileOf(r.GetProfile()), TOTPSecret: r.GetTotpSecret(), Links: linksOf(r.GetIdpLinks())}
 	n.Email, n.EmailCode = emailOf(r.GetEmail())
 	n.Phone, n.PhoneCode = phoneOf(r.GetPhone())
@@ -34,7 +34,7 @@ func newHuman(r humanRequest) (user.Registration, error) {
 	if h := r.GetHashedPassword(); h != nil {
 		n.Password = hashedPassword(h)
 	}
-	return n, nil
+	return n
 }
 
 func plainPassword(p *pb.Password) user.NewPassword {

@@ -1,6 +1,7 @@
 package idptest
 
 import (
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -61,8 +62,8 @@ func (b *Browser) walk(t testing.TB, address string, answer func(page string) (*
 			t.Fatal(err)
 		}
 		here := r.URL
-		response, page := b.get(t, r)
-		if location := response.Header.Get("Location"); location != "" {
+		status, location, page := b.get(t, r)
+		if location != "" {
 			next, err2 := here.Parse(location)
 			if err2 != nil {
 				t.Fatal(err2)
@@ -73,8 +74,8 @@ func (b *Browser) walk(t testing.TB, address string, answer func(page string) (*
 			r, err = http.NewRequest(http.MethodGet, next.String(), http.NoBody)
 			continue
 		}
-		if response.StatusCode != http.StatusOK {
-			t.Fatalf("%s: %d\n%s", here, response.StatusCode, page)
+		if status != http.StatusOK {
+			t.Fatalf("%s: %d\n%s", here, status, page)
 		}
 		if r, err = answer(page); err == nil {
 			r.URL = here.ResolveReference(r.URL)
@@ -84,18 +85,17 @@ func (b *Browser) walk(t testing.TB, address string, answer func(page string) (*
 	return ""
 }
 
-func (b *Browser) get(t testing.TB, r *http.Request) (*http.Response, string) {
+func (b *Browser) get(t testing.TB, r *http.Request) (status int, location, page string) {
 	t.Helper()
 	response, err := b.client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
-	page, err := io.ReadAll(response.Body)
-	if err != nil {
+	body, err := io.ReadAll(response.Body)
+	if err = errors.Join(err, response.Body.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return response, string(page)
+	return response.StatusCode, response.Header.Get("Location"), string(body)
 }
 
 var (
