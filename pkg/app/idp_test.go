@@ -3,6 +3,8 @@ package app_test
 import (
 	"net/http"
 	"net/url"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -109,6 +111,26 @@ func TestAPersonSignsInAtAProvider(t *testing.T) {
 			t.Errorf("the next sign-in comes back with %v", next)
 		}
 	})
+}
+
+var providersExample = regexp.MustCompile("(?s)### Identity providers.*?```json\n(.*?)```")
+
+func TestTheDocumentedProvidersCanBeConfigured(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/deployment.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := providersExample.FindSubmatch(text)
+	if example == nil {
+		t.Fatal("the document has no example")
+	}
+	list, err := idp.Parse(example[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	list[0].ClientID, list[0].ClientSecret = "id", "secret" // which the document leaves to the reader
+	apptest.New(t, apptest.Options{Providers: list})
 }
 
 func TestAPersonWhoCancelsIsSentToTheFailureURL(t *testing.T) {
