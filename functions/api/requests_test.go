@@ -3,6 +3,7 @@ package main_test
 import (
 	"encoding/binary"
 	"net/http"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"google.golang.org/protobuf/proto"
@@ -21,6 +22,8 @@ type request struct {
 	body   string
 	// edit changes what the gateway wrote.
 	edit func(*events.APIGatewayV2HTTPRequest)
+	// remaining is the time that the function is told it has; zero is all of it.
+	remaining time.Duration
 
 	status int
 	// want is in the answer as it goes over the wire: status line, headers, body.
@@ -320,6 +323,25 @@ func carriage() []request {
 			status: http.StatusOK, want: `"userId":"` + apitest.UserID + `"`,
 		},
 		{
+			// A host name of one's own leads to the root of the API: no mapping key.
+			file: "custom-domain", method: http.MethodPatch, path: sessionPath, body: checkPassword,
+			edit: func(e *events.APIGatewayV2HTTPRequest) {
+				e.Headers["host"] = "login.example.com"
+				e.RequestContext.DomainName, e.RequestContext.DomainPrefix = "login.example.com", "login"
+			},
+			status: http.StatusOK, want: `"sessionToken"`,
+		},
+		{
+			// A route with limits of its own is named in the event, and changes nothing.
+			file: "own-route", method: http.MethodPatch, path: sessionPath, body: checkPassword,
+			edit: func(e *events.APIGatewayV2HTTPRequest) {
+				e.RouteKey = "PATCH /v2/sessions/{session_id}"
+				e.RequestContext.RouteKey = e.RouteKey
+				e.PathParameters = map[string]string{"session_id": apitest.SessionID}
+			},
+			status: http.StatusOK, want: `"sessionToken"`,
+		},
+		{
 			file: "session-token", method: http.MethodGet, path: sessionPath,
 			header: map[string]string{"authorization": "Bearer " + apitest.SessionToken},
 			status: http.StatusOK, want: `"loginName"`,
@@ -336,6 +358,17 @@ func carriage() []request {
 			file: "health", method: http.MethodGet, path: "/debug/healthz",
 			header: map[string]string{"authorization": ""},
 			status: http.StatusOK, want: "ok",
+		},
+	}
+}
+
+// signed adds the identity behind a signature, as the IAM authorizer found it.
+func signed(e *events.APIGatewayV2HTTPRequest) {
+	const account = "123456789012"
+	e.RequestContext.Authorizer = &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{
+		IAM: &events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription{
+			AccessKey: "AKIDEXAMPLE", AccountID: account, CallerID: "AROAEXAMPLE:login", UserID: "AROAEXAMPLE:login",
+			UserARN: "arn:aws:sts::" + account + ":assumed-role/login/login",
 		},
 	}
 }
@@ -378,6 +411,23 @@ func refusals() []request {
 		{
 			file: "wrong-verb", method: http.MethodPut, path: sessionPath, body: checkPassword,
 			status: http.StatusMethodNotAllowed, want: "Method Not Allowed",
+		},
+		{
+			// The deadline is not in the event: Lambda tells it beside it.
+			file: "expired-deadline", method: http.MethodPatch, path: sessionPath, body: checkPassword,
+			remaining: 100 * time.Millisecond,
+			status:    http.StatusGatewayTimeout, want: "Too little time was left",
+		},
+		{
+			// What API Gateway writes of a signed request; no role is given to it yet.
+			file: "iam-caller", method: http.MethodGet, path: sessionPath,
+			header: map[string]string{
+				"authorization": "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/us-east-1/execute-api/aws4_request, " +
+					"SignedHeaders=host;x-amz-date, Signature=00",
+				"x-amz-date": "20261123T120000Z",
+			},
+			edit:   signed,
+			status: http.StatusUnauthorized, want: "AUTH-toLo1",
 		},
 		{
 			// What an HTTP API sends that is set to the older format.
