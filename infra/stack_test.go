@@ -137,7 +137,9 @@ func TestStacksFindWhatOthersSay(t *testing.T) {
 	said := map[string]bool{}
 	for _, s := range stacks(t) {
 		for name := range s.of("AWS::SSM::Parameter") {
-			path := properties[struct{ Name string }](t, s, name).Name
+			path := properties[struct {
+				Name string `yaml:"Name"`
+			}](t, s, name).Name
 			said[strings.Replace(path, "${Environment}", "dev", 1)] = true
 		}
 	}

@@ -310,10 +310,14 @@ func TestChangesAreToldUntilTheyCannotBe(t *testing.T) {
 		MaximumRetryAttempts       int      `yaml:"MaximumRetryAttempts"`
 		MaximumRecordAgeInSeconds  int      `yaml:"MaximumRecordAgeInSeconds"`
 		FilterCriteria             struct {
-			Filters []struct{ Pattern string } `yaml:"Filters"`
+			Filters []struct {
+				Pattern string `yaml:"Pattern"`
+			} `yaml:"Filters"`
 		} `yaml:"FilterCriteria"`
 		DestinationConfig struct {
-			OnFailure struct{ Type, Destination string } `yaml:"OnFailure"`
+			OnFailure struct {
+				Destination string `yaml:"Destination"`
+			} `yaml:"OnFailure"`
 		} `yaml:"DestinationConfig"`
 	}
 	changes := f.Events["Changes"]
