@@ -11,8 +11,9 @@ BIN := $(CURDIR)/.bin
 CACHE := $(CURDIR)/.cache
 VALIDATE := $(CACHE)/proto/validate/validate.proto
 
-# Each folder of tools/ is a module that pins programs. Its stamp carries the checksum of
-# go.sum and not a time, so that a restored .bin counts as built after a fresh checkout.
+# Each folder of tools/ is a module that pins programs; only passwords pins a list. Its
+# stamp carries the checksum of go.sum and not a time, so that a restored .bin counts as
+# built after a fresh checkout.
 tools = $(BIN)/.$(1)-$(firstword $(shell cksum < tools/$(1)/go.sum))
 BUF := $(call tools,buf)
 PLUGINS := $(call tools,gen)
@@ -34,19 +35,30 @@ demo: ## run the calls that "make run" prints and check each answer
 
 ## Test
 
-# The DynamoDB stand-in. The stamp carries the lock file's checksum.
-EMULATORS := test/emulators/node_modules/.installed-$(firstword $(shell cksum < test/emulators/package-lock.json))
+# What tests need from npm: stand-ins for DynamoDB and SES, and the driver of a browser. A stamp
+# carries its lock file's checksum.
+installed = test/$(1)/node_modules/.installed-$(firstword $(shell cksum < test/$(1)/package-lock.json))
+EMULATORS := $(call installed,emulators)
+DRIVER := $(call installed,browser)
 
 .PHONY: emulators
 emulators: $(EMULATORS)
 
-$(EMULATORS):
-	npm ci --prefix test/emulators --ignore-scripts --no-audit --no-fund
+$(EMULATORS) $(DRIVER):
+	npm ci --prefix $(patsubst %/node_modules/,%,$(dir $@)) --ignore-scripts --no-audit --no-fund
 	touch $@
 
 .PHONY: test
-test: $(EMULATORS) ## run all tests, with the race detector
+test: test-go test-browser ## run all tests
+
+.PHONY: test-go
+test-go: $(EMULATORS) ## run the Go tests, with the race detector
 	$(GO) test -race ./...
+
+.PHONY: test-browser
+test-browser: $(DRIVER) ## run the passkey page in a real Chromium
+	@chromium="$$(test/browser/find-chromium)"; \
+	CHROMIUM="$$chromium" GO="$(GO)" npm test --prefix test/browser
 
 # One package at a time, so that benchmarks do not disturb each other.
 .PHONY: bench
@@ -83,20 +95,28 @@ lint: $(BUF) $(LINTER) $(VALIDATE) ## check Go and proto files
 	$(BIN)/buf format --diff --exit-code proto
 
 .PHONY: generate
-generate: fresh ## write pkg/gen from proto
+generate: fresh ## write pkg/gen from proto, and the list of common passwords
 	rm -rf pkg/gen/zitadel
 	cp -R $(CACHE)/gen/pkg/gen/zitadel pkg/gen/zitadel
+	cp $(CACHE)/gen/$(COMMON) $(COMMON)
 
 .PHONY: check-generate
-check-generate: fresh ## fail when pkg/gen is not what proto says
-	@diff -r $(CACHE)/gen/pkg/gen/zitadel pkg/gen/zitadel \
-		|| { echo "pkg/gen is out of date: run make generate" >&2; exit 1; }
+check-generate: fresh ## fail when a generated file is out of date
+	@diff -r $(CACHE)/gen/pkg/gen/zitadel pkg/gen/zitadel && diff $(CACHE)/gen/$(COMMON) $(COMMON) \
+		|| { echo "generated files are out of date: run make generate" >&2; exit 1; }
 
 # Generates beside the tree, so that a failure leaves the tree alone.
 .PHONY: fresh
 fresh: $(BUF) $(PLUGINS) $(VALIDATE)
 	rm -rf $(CACHE)/gen
 	$(BIN)/buf generate --output $(CACHE)/gen
+	mkdir -p $(CACHE)/gen/$(dir $(COMMON))
+	cd tools/passwords && $(GO) mod download && awk 'length($$1) >= 8 { print $$1 }' \
+		"$$($(GO) list -m -f '{{.Dir}}' github.com/trustelem/zxcvbn)/data/passwords.txt" | LC_ALL=C sort > $(CACHE)/gen/$(COMMON)
+
+# Passwords that leaked, by how often, in a module that tools/passwords pins. Shorter
+# ones than the policy's least minimum are refused anyway.
+COMMON := pkg/password/common.txt
 
 .PHONY: clean
 clean: ## remove what was built, except the tools

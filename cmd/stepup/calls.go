@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/stepup-auth/stepup/pkg/notify/inbox"
+	"github.com/stepup-auth/stepup/web"
 )
 
 // call is one line to paste into a shell, and what its output must contain when
@@ -89,6 +90,7 @@ func welcome(w io.Writer, data, url, key string) error {
 	fmt.Fprintf(&b, "  demo user   %s, password %q\n", demoUser, demoPassword)
 	fmt.Fprintf(&b, "  API key     %s\n", key)
 	fmt.Fprintf(&b, "  inbox       %s%s\n", url, inbox.Path)
+	fmt.Fprintf(&b, "  passkeys    %s%s#key=%s\n", url, web.PasskeyPath, key)
 	fmt.Fprintf(&b, "  data, logs  %s\n\n", data)
 	b.WriteString("Paste these into another terminal:\n\n")
 	for _, c := range tour {

@@ -16,6 +16,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/notify/inbox"
 	"github.com/stepup-auth/stepup/pkg/user"
+	"github.com/stepup-auth/stepup/web"
 )
 
 // dev runs the service for a person who wants to try it.
@@ -63,7 +64,7 @@ func (d *dev) run(ctx context.Context, ready func(url, key string) error) error 
 	defer logs.Close() //nolint:errcheck // nothing is buffered
 	logger := jsonLogger(logs, c.LogLevel)
 	messages := inbox.New(inbox.DefaultCapacity, time.Now)
-	service, err := place{Data: d.Data, sender: messages}.open(ctx, c, logger)
+	service, err := place{Data: d.Data, sender: messages.Router()}.open(ctx, c, logger)
 	if err != nil {
 		return err
 	}
@@ -79,6 +80,7 @@ func (d *dev) run(ctx context.Context, ready func(url, key string) error) error 
 		mux := http.NewServeMux()
 		mux.Handle("/", h)
 		mux.Handle(inbox.Path, messages)
+		mux.Handle("GET "+web.PasskeyPath, web.Passkey())
 		return serveHTTP(ctx, l, mux, logger)
 	})
 }

@@ -27,7 +27,7 @@ type serve struct {
 type place struct {
 	Data string `default:".stepup" type:"path" help:"Folder of the embedded store, used unless STEPUP_TABLE is set."`
 
-	sender notify.Sender // of an embedded service; nil sends nothing
+	sender notify.Router // of an embedded service
 }
 
 // opened is a service with what must happen beside it and after it.

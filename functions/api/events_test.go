@@ -223,7 +223,7 @@ var parameter = regexp.MustCompile(`\\\{[^}]*\\\}`)
 // belated are the methods whose request answers something that is over in minutes, so
 // that no file can hold a good one.
 func belated(method string) bool {
-	return slices.Contains([]string{"VerifyTOTPRegistration", "VerifyPasskeyRegistration", "VerifyU2FRegistration"}, method)
+	return slices.Contains([]string{"VerifyTOTPRegistration", "VerifyPasskeyRegistration", "VerifyU2FRegistration", "VerifyEmail", "VerifyPhone"}, method)
 }
 
 // served reports whether the request is a REST call of the rule's method that

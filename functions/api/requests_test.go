@@ -34,6 +34,8 @@ const (
 	sessionPath = "/v2/sessions/" + apitest.SessionID
 	userPath    = "/v2/users/" + apitest.UserID
 	factorsPath = "/v2/users/" + apitest.FactorsID
+	// unprovedPath is somebody whose addresses are not verified.
+	unprovedPath = "/v2/users/" + apitest.UnprovedID
 
 	setSessionRPC = "/zitadel.session.v2.SessionService/SetSession"
 	getSessionRPC = "/zitadel.session.v2.SessionService/GetSession"
@@ -115,6 +117,40 @@ func userRoutes() []request {
 			status: http.StatusOK, want: `"details"`,
 		},
 		{
+			file: "set-email.rest", method: http.MethodPost, path: userPath + "/email",
+			body:   `{"email":"ada@new.example.com","returnCode":{}}`,
+			status: http.StatusOK, want: `"verificationCode"`,
+		},
+		{
+			file: "send-email-code.rest", method: http.MethodPost, path: unprovedPath + "/email/send", body: `{"returnCode":{}}`,
+			status: http.StatusOK, want: `"verificationCode"`,
+		},
+		{
+			file: "resend-email-code.rest", method: http.MethodPost, path: unprovedPath + "/email/resend", body: `{"returnCode":{}}`,
+			status: http.StatusOK, want: `"verificationCode"`,
+		},
+		{
+			file: "verify-email.rest", method: http.MethodPost, path: unprovedPath + "/email/verify", body: `{"verificationCode":"12345678"}`,
+			status: http.StatusBadRequest, want: "COMMAND-eis9R",
+		},
+		{
+			file: "set-phone.rest", method: http.MethodPost, path: userPath + "/phone",
+			body:   `{"phone":"+41446681801","returnCode":{}}`,
+			status: http.StatusOK, want: `"verificationCode"`,
+		},
+		{
+			file: "remove-phone.rest", method: http.MethodDelete, path: userPath + "/phone",
+			status: http.StatusOK, want: `"details"`,
+		},
+		{
+			file: "resend-phone-code.rest", method: http.MethodPost, path: unprovedPath + "/phone/resend", body: `{"returnCode":{}}`,
+			status: http.StatusOK, want: `"verificationCode"`,
+		},
+		{
+			file: "verify-phone.rest", method: http.MethodPost, path: unprovedPath + "/phone/verify", body: `{"verificationCode":"12345678"}`,
+			status: http.StatusBadRequest, want: "COMMAND-eis9R",
+		},
+		{
 			file: "lock-user.rest", method: http.MethodPost, path: userPath + "/lock", body: `{}`,
 			status: http.StatusOK, want: `"details"`,
 		},
@@ -191,6 +227,11 @@ func factorRoutes() []request {
 			file: "verify-passkey-registration.rest", method: http.MethodPost, path: factorsPath + "/passkeys/" + apitest.PasskeyID,
 			body:   `{` + credential + `,"passkeyName":"laptop"}`,
 			status: http.StatusBadRequest, want: "STEPUP-webauthn-expired",
+		},
+		{
+			file: "create-passkey-registration-link.rest", method: http.MethodPost, path: userPath + "/passkeys/registration_link",
+			body:   `{"returnCode":{}}`,
+			status: http.StatusOK, want: `"code"`,
 		},
 		{
 			file: "list-passkeys.rest", method: http.MethodPost, path: factorsPath + "/passkeys/_search", body: `{}`,

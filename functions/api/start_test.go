@@ -34,6 +34,8 @@ func TestBadConfigurationStopsTheStartWithOneLine(t *testing.T) {
 		"no duration":            {[]string{"STEPUP_TIMEOUT=hush"}, []string{"STEPUP_TIMEOUT"}},
 		"two bad values":         {[]string{"STEPUP_TIMEOUT=hush", "STEPUP_LOCKOUT_LIMIT=hush"}, []string{"STEPUP_TIMEOUT", "STEPUP_LOCKOUT_LIMIT"}},
 		"hash below the floor":   {[]string{"STEPUP_HASH_MEMORY_KIB=64"}, []string{"STEPUP_HASH_"}},
+		"no blocklist":           {[]string{"STEPUP_PASSWORD_BLOCKLIST=/nowhere/passwords.txt"}, []string{"STEPUP_PASSWORD_BLOCKLIST", "/nowhere/passwords.txt"}},
+		"no texts":               {[]string{"STEPUP_TEMPLATES=/nowhere/templates"}, []string{"STEPUP_TEMPLATES", "/nowhere/templates"}},
 		"no keyring":             {[]string{"STEPUP_KEYRING="}, []string{"STEPUP_KEYRING"}},
 		"keyring file missing":   {[]string{"STEPUP_KEYRING=file:/nowhere/keyring.json"}, []string{"STEPUP_KEYRING", "no such file"}},
 		"keyring file broken":    {[]string{"STEPUP_KEYRING=file:" + broken}, []string{"STEPUP_KEYRING"}},

@@ -24,6 +24,7 @@ const (
 	UserWrite      Permission = "user.write"
 	UserDelete     Permission = "user.delete"
 	UserCredential Permission = "user.credential.write"
+	UserPasskey    Permission = "user.passkey.write"
 )
 
 // Role is a named set of permissions.
@@ -50,20 +51,20 @@ type grant struct {
 // sessions: whoever may write one can check factors of any user.
 var grants = map[Role]grant{
 	IAMOwner: {permissions: []Permission{
-		SessionRead, SessionWrite, SessionDelete, UserRead, UserWrite, UserDelete, UserCredential,
+		SessionRead, SessionWrite, SessionDelete, UserRead, UserWrite, UserDelete, UserCredential, UserPasskey,
 	}},
 	IAMOwnerViewer: {permissions: []Permission{SessionRead, UserRead}},
 	IAMOrgManager:  {permissions: manageUsers},
 	IAMUserManager: {permissions: manageUsers},
 	IAMLoginClient: {permissions: []Permission{
-		SessionRead, SessionWrite, SessionDelete, UserRead, UserWrite, UserCredential,
+		SessionRead, SessionWrite, SessionDelete, UserRead, UserWrite, UserCredential, UserPasskey,
 	}},
 	OrgOwner:       {permissions: manageUsers, perOrg: true},
 	OrgUserManager: {permissions: manageUsers, perOrg: true},
 }
 
 var manageUsers = []Permission{
-	SessionRead, SessionDelete, UserRead, UserWrite, UserDelete, UserCredential,
+	SessionRead, SessionDelete, UserRead, UserWrite, UserDelete, UserCredential, UserPasskey,
 }
 
 // Roles returns every role in alphabetical order.

@@ -12,7 +12,7 @@ import (
 
 var permissions = []access.Permission{
 	access.SessionRead, access.SessionWrite, access.SessionDelete,
-	access.UserRead, access.UserWrite, access.UserDelete, access.UserCredential,
+	access.UserRead, access.UserWrite, access.UserDelete, access.UserCredential, access.UserPasskey,
 }
 
 // held is the whole mapping, written a second time: which role holds which of the
@@ -21,16 +21,16 @@ var held = map[access.Role]struct {
 	permissions string
 	perOrg      bool
 }{
-	//                      session/user/credential
-	access.IAMOwner:       {"rwd/rwd/c", false},
-	access.IAMOwnerViewer: {"r--/r--/-", false},
-	access.IAMOrgManager:  {"r-d/rwd/c", false},
-	access.IAMUserManager: {"r-d/rwd/c", false},
-	access.IAMLoginClient: {"rwd/rw-/c", false},
-	access.OrgOwner:       {"r-d/rwd/c", true},
-	access.OrgUserManager: {"r-d/rwd/c", true},
-	"":                    {"---/---/-", false},
-	"UNKNOWN":             {"---/---/-", false},
+	//                      session/user/credential and passkey link
+	access.IAMOwner:       {"rwd/rwd/cp", false},
+	access.IAMOwnerViewer: {"r--/r--/--", false},
+	access.IAMOrgManager:  {"r-d/rwd/cp", false},
+	access.IAMUserManager: {"r-d/rwd/cp", false},
+	access.IAMLoginClient: {"rwd/rw-/cp", false},
+	access.OrgOwner:       {"r-d/rwd/cp", true},
+	access.OrgUserManager: {"r-d/rwd/cp", true},
+	"":                    {"---/---/--", false},
+	"UNKNOWN":             {"---/---/--", false},
 }
 
 // scopes are the organizations that a question may be about, for a caller of "own";

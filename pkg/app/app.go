@@ -29,8 +29,8 @@ type Parts struct {
 	Config config.Config
 	Table  table.Table
 	Ring   *keyring.Ring
-	// Sender carries messages; nil means that none can leave.
-	Sender notify.Sender
+	// Sender carries messages; over a channel that it lacks none can leave.
+	Sender notify.Router
 	Logger *slog.Logger
 	Now    func() time.Time
 	Random io.Reader
@@ -65,27 +65,29 @@ func New(p Parts) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("STEPUP_HASH_*: %w", err)
 	}
+	passwords, err := passwordPolicy(p.Config)
+	if err != nil {
+		return nil, err
+	}
 	messages, err := newMessenger(p.Config, p.Sender)
 	if err != nil {
 		return nil, err
 	}
 	s := store.New(p.Table, p.Random)
+	limits := map[sending.Channel]sending.Policy{sending.SMS: p.Config.SMS.Limits, sending.Email: p.Config.Mail.Limits}
 	a := &App{
 		Keys: access.NewKeys(access.KeysConfig{
 			Store: s, Ring: p.Ring, Now: p.Now, Random: p.Random, Remember: p.Config.KeyCache,
 		}),
 		Users: user.New(user.Config{
-			Store: s, Hasher: hasher, Passwords: p.Config.Passwords, Lockout: p.Config.Lockout,
+			Store: s, Hasher: hasher, Passwords: passwords, Lockout: p.Config.Lockout,
 			Organizations: p.Config.Organizations, Issuer: p.Config.Issuer,
 			Reauthentication: p.Config.Reauthentication, RelyingParties: p.Config.RelyingParties,
-			Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
+			Sending: limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
 		}),
 		Sessions: session.New(session.Config{
-			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, RelyingParties: p.Config.RelyingParties, Ring: p.Ring, Messenger: messages,
-			Sending: map[sending.Channel]sending.Policy{
-				sending.SMS: p.Config.SMS.Limits, sending.Email: p.Config.Mail.Limits,
-			},
-			Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
+			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, RelyingParties: p.Config.RelyingParties,
+			Sending: limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
 		}),
 	}
 	a.Handler, err = server.New(server.Config{

@@ -30,8 +30,8 @@ type Ambient struct {
 	Logger *slog.Logger
 	Now    func() time.Time
 	Random io.Reader
-	// Sender carries messages where AWS does not; without one none leaves there.
-	Sender notify.Sender
+	// Sender carries messages where AWS does not.
+	Sender notify.Router
 }
 
 // OnAWS puts the service together on DynamoDB. Keys are fetched before it returns,
@@ -59,13 +59,13 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 
 // awsSender sends text messages through SNS and mail through SES. Without a sender
 // address there is no mail.
-func awsSender(c config.Config, credentials aws.Config) (notify.Sender, error) {
+func awsSender(c config.Config, credentials aws.Config) (notify.Router, error) {
 	texts, err := notifysns.New(
 		sns.NewFromConfig(credentials, func(o *sns.Options) { o.BaseEndpoint = endpoint(c.SNSEndpoint) }),
-		notifysns.Options{SenderID: c.SMS.SenderID, MaxPrice: c.SMS.MaxPrice},
+		notifysns.Options{SenderID: c.SMS.SenderID, OriginationNumber: c.SMS.OriginationNumber, MaxPrice: c.SMS.MaxPrice},
 	)
 	if err != nil {
-		return nil, fmt.Errorf("STEPUP_SMS_*: %w", err)
+		return notify.Router{}, fmt.Errorf("STEPUP_SMS_*: %w", err)
 	}
 	router := notify.Router{SMS: texts}
 	if c.Mail.From == "" {
@@ -76,7 +76,7 @@ func awsSender(c config.Config, credentials aws.Config) (notify.Sender, error) {
 		notifyses.Options{From: c.Mail.From, ReplyTo: c.Mail.ReplyTo, ConfigurationSet: c.Mail.ConfigurationSet},
 	)
 	if err != nil {
-		return nil, fmt.Errorf("STEPUP_MAIL_*: %w", err)
+		return notify.Router{}, fmt.Errorf("STEPUP_MAIL_*: %w", err)
 	}
 	return router, nil
 }

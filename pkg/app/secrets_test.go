@@ -17,6 +17,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/otp"
+	"github.com/stepup-auth/stepup/pkg/table/bolt"
 )
 
 // spellings are the forms that a secret could be written in: as it is, in hex, and in
@@ -156,11 +157,8 @@ func TestG2_NoSecretIsStoredOrLogged(t *testing.T) {
 		"secret in the key": last(unwrapped(t, strings.TrimPrefix(c.key, "stepup_")), 64)[:32],
 		"proof in the key":  last(unwrapped(t, strings.TrimPrefix(c.key, "stepup_")), 32),
 	}
-	var stored bytes.Buffer
-	for key, item := range apptest.Dump(t, tb) {
-		fmt.Fprintf(&stored, "%s %s\n", key, item)
-	}
-	if found := leaks(stored.Bytes(), secrets); len(found) > 0 {
+	kept := stored(t, tb)
+	if found := leaks(kept, secrets); len(found) > 0 {
 		t.Errorf("stored: %v", found)
 	}
 	logs := s.Logs.String()
@@ -173,7 +171,7 @@ func TestG2_NoSecretIsStoredOrLogged(t *testing.T) {
 	if lines := strings.Count(logs, "\n"); lines != 17 {
 		t.Errorf("%d requests are logged", lines)
 	}
-	if !strings.Contains(stored.String(), "$argon2id$") || !strings.Contains(stored.String(), "ada@example.com") {
+	if !bytes.Contains(kept, []byte("$argon2id$")) || !bytes.Contains(kept, []byte("ada@example.com")) {
 		t.Error("the search does not see the store")
 	}
 }
@@ -225,20 +223,66 @@ func TestG2_NoFactorIsStoredOrLogged(t *testing.T) {
 	for name, code := range map[string]string{"used recovery code": used, "recovery code": kept} {
 		secrets[name], secrets[name+", normal form"] = []byte(code), []byte(otp.Normalize(code))
 	}
-	var stored bytes.Buffer
-	for key, item := range apptest.Dump(t, tb) {
-		fmt.Fprintf(&stored, "%s %s\n", key, item)
-	}
-	if found := leaks(stored.Bytes(), secrets); len(found) > 0 {
-		t.Errorf("stored: %v in\n%s", found, stored.String())
+	dump := stored(t, tb)
+	if found := leaks(dump, secrets); len(found) > 0 {
+		t.Errorf("stored: %v in\n%s", found, dump)
 	}
 	secrets["phone"] = []byte(phoneNumber)
 	if found := leaks([]byte(s.Logs.String()), secrets); len(found) > 0 {
 		t.Errorf("logged: %v in\n%s", found, s.Logs)
 	}
-	if !strings.Contains(stored.String(), phoneNumber) || !strings.Contains(s.Logs.String(), "DOMAIN-6uvh0") {
+	if !bytes.Contains(dump, []byte(phoneNumber)) || !strings.Contains(s.Logs.String(), "DOMAIN-6uvh0") {
 		t.Error("the search does not see the store, or the log")
 	}
+}
+
+// TestG2_NoCodeForAnAddressIsStoredOrLogged has codes sent and returned, answers some of
+// them rightly and wrongly, and searches the store while they are open, and the log.
+func TestG2_NoCodeForAnAddressIsStoredOrLogged(t *testing.T) {
+	t.Parallel()
+	tb := apptest.Bolt(t)
+	s := apptest.New(t, apptest.Options{Table: tb})
+	c := client{t, s.Serve(t), s.NewKey(t, access.IAMOwner, "")}
+	const next = "+41446681801"
+	created := c.must("POST", "/v2/users/human", `{"userId":"ada","username":"ada","profile":{"givenName":"A","familyName":"L"},
+		"email":{"email":"ada@example.com","returnCode":{}},"phone":{"phone":"`+phoneNumber+`","sendCode":{}}}`)
+	mail, sms := created["emailCode"].(string), s.Inbox.Messages()[0].Code
+	link := c.must("POST", "/v2/users/ada/passkeys/registration_link", `{"returnCode":{}}`)["code"].(map[string]any)
+	open := stored(t, tb)
+	c.must("POST", "/v2/users/ada/email/verify", `{"verificationCode":"`+mail+`"}`)
+	c.must("POST", "/v2/users/ada/phone/verify", `{"verificationCode":"`+sms+`"}`)
+	set := c.must("POST", "/v2/users/ada/phone", `{"phone":"`+next+`","returnCode":{}}`)["verificationCode"].(string)
+	for path, body := range map[string]string{
+		"/email/verify": `{"verificationCode":"` + mail + `"}`, "/phone/verify": `{"verificationCode":"` + sms + `"}`,
+		"/passkeys": `{"domain":"evil.example","code":{"id":"` + link["id"].(string) + `","code":"` + link["code"].(string) + `"}}`,
+	} {
+		if status, answer := c.call("POST", "/v2/users/ada"+path, c.key, body); status < 400 {
+			t.Errorf("%s was accepted: %v", path, answer)
+		}
+	}
+	secrets := map[string][]byte{
+		"for the address": []byte(mail), "for the number": []byte(sms), "for the next number": []byte(set), "for a passkey": []byte(link["code"].(string)),
+	}
+	if found := leaks(append(open, stored(t, tb)...), secrets); len(found) > 0 {
+		t.Errorf("stored: %v in\n%s", found, open)
+	}
+	secrets["phone"], secrets["next phone"], secrets["address"] = []byte(phoneNumber), []byte(next), []byte("ada@example.com")
+	if found := leaks([]byte(s.Logs.String()), secrets); len(found) > 0 {
+		t.Errorf("logged: %v in\n%s", found, s.Logs)
+	}
+	if !bytes.Contains(open, []byte("register-passkey")) {
+		t.Error("the search does not see the open codes")
+	}
+}
+
+// stored is everything in the store as text.
+func stored(t *testing.T, tb *bolt.Store) []byte {
+	t.Helper()
+	var all bytes.Buffer
+	for key, item := range apptest.Dump(t, tb) {
+		fmt.Fprintf(&all, "%s %s\n", key, item)
+	}
+	return all.Bytes()
 }
 
 func TestLeaksAreFoundInEverySpelling(t *testing.T) {

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"crypto/rand"
+	"html"
 	"log/slog"
 	"maps"
 	"net/http/httptest"
@@ -12,12 +13,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/notify/awstest"
+	"github.com/stepup-auth/stepup/pkg/notify/awstest/seslocal"
 	"github.com/stepup-auth/stepup/pkg/sdk"
 	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
 )
@@ -89,7 +92,7 @@ var eightDigits = regexp.MustCompile(`\b[0-9]{8}\b`)
 
 func TestChallengesLeaveThroughSNSAndSESOnceAndTheirCodesWork(t *testing.T) {
 	t.Parallel()
-	d := deploy(t, nil)
+	d := deploy(t, map[string]string{"STEPUP_SMS_ORIGINATION_NUMBER": "+12065550100"})
 	path, _ := d.session()
 	opened := d.must("PATCH", path, `{"challenges":{"otpSms":{},
 		"otpEmail":{"sendCode":{"urlTemplate":"https://login.example.com/{{.SessionID}}?code={{.Code}}"}}}}`)
@@ -101,7 +104,8 @@ func TestChallengesLeaveThroughSNSAndSESOnceAndTheirCodesWork(t *testing.T) {
 		t.Fatalf("%d text messages, %d mails, %d requests, want one of each", len(texts), len(mails), d.providers.Requests())
 	}
 	sms, mail := eightDigits.FindString(texts[0].Message), eightDigits.FindString(mails[0].Text)
-	if texts[0].PhoneNumber != phoneNumber || texts[0].Attributes["AWS.SNS.SMS.SenderID"] != "String:Example" || sms == "" {
+	if texts[0].PhoneNumber != phoneNumber || texts[0].Attributes["AWS.SNS.SMS.SenderID"] != "String:Example" ||
+		texts[0].Attributes["AWS.MM.SMS.OriginationNumber"] != "String:+12065550100" || sms == "" {
 		t.Errorf("text message %+v", texts[0])
 	}
 	link := "https://login.example.com" + strings.TrimPrefix(path, "/v2/sessions") + "?code=" + mail
@@ -115,6 +119,38 @@ func TestChallengesLeaveThroughSNSAndSESOnceAndTheirCodesWork(t *testing.T) {
 	if found := leaks([]byte(d.logs.String()), map[string][]byte{"sms": []byte(sms), "mail": []byte(mail), "phone": []byte(phoneNumber)}); len(found) > 0 {
 		t.Errorf("logged: %v in\n%s", found, d.logs)
 	}
+}
+
+// The stand-in that others wrote reads a mail as this one's own does.
+func TestMailIsTheSameForAStandInThatOthersWrote(t *testing.T) {
+	t.Parallel()
+	ses := seslocal.Start(t)
+	d := deploy(t, map[string]string{
+		"AWS_ENDPOINT_URL_SESV2": ses.URL, "STEPUP_MAIL_FROM": "Example <login@example.com>", "STEPUP_MAIL_REPLY_TO": "help@example.com",
+	})
+	path, _ := d.session()
+	d.must("PUT", "/v2/users/human/ada", `{"profile":{"givenName":"Ada","familyName":"Lovelace","preferredLanguage":"de"}}`)
+	d.must("PATCH", path, `{"challenges":{"otpEmail":{"sendCode":{"urlTemplate":"https://login.example.com/{{.SessionID}}?a=b&code={{.Code}}"}}}}`)
+	mails := ses.Mails(t)
+	if len(mails) != 1 || d.providers.Requests() != 0 {
+		t.Fatalf("%d mails, and %d elsewhere", len(mails), d.providers.Requests())
+	}
+	mail := mails[0]
+	code := eightDigits.FindString(mail.Body.Text)
+	var want seslocal.Mail
+	want.MessageID, want.Body = mail.MessageID, mail.Body
+	want.From, want.ReplyTo, want.Subject = "Example <login@example.com>", []string{"help@example.com"}, "Ihr Anmeldecode für example.com"
+	want.Destination.To = []string{mailAddress}
+	if diff := cmp.Diff(want, mail, cmpopts.EquateEmpty()); diff != "" || mail.MessageID == "" {
+		t.Errorf("mail (-want +got):\n%s", diff)
+	}
+	link := "https://login.example.com" + strings.TrimPrefix(path, "/v2/sessions") + "?a=b&code=" + code
+	for name, body := range map[string]string{"text": mail.Body.Text, "HTML": html.UnescapeString(mail.Body.HTML)} {
+		if !strings.Contains(strings.ReplaceAll(body, link, ""), code) || !strings.Contains(body, link) {
+			t.Errorf("the %s does not hold both the code %s and the link %s:\n%s", name, code, link, body)
+		}
+	}
+	d.must("PATCH", path, `{"checks":{"otpEmail":{"code":"`+code+`"}}}`)
 }
 
 // providerFailures are what SNS and SES do instead of taking a message, and what the
@@ -206,13 +242,14 @@ func TestSenderOptionsThatMakeNoSenseStopTheStart(t *testing.T) {
 	if err := os.WriteFile(path, keyringText(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]config.Config{
-		"STEPUP_SMS_*":  {SMS: config.SMS{SenderID: "much too long for this"}},
-		"STEPUP_MAIL_*": {Mail: config.Mail{From: "nobody"}},
+	for want, c := range map[string]config.Config{
+		"STEPUP_SMS_*: sns: option SenderID":          {SMS: config.SMS{SenderID: "much too long for this"}},
+		"STEPUP_SMS_*: sns: option OriginationNumber": {SMS: config.SMS{OriginationNumber: "0446681800"}},
+		"STEPUP_MAIL_*: ses: option From":             {Mail: config.Mail{From: "nobody"}},
 	} {
 		c.Table, c.Keyring = "table", "file:"+path
-		if _, err := app.OnAWS(t.Context(), c, environment(), ambient()); err == nil || !strings.HasPrefix(err.Error(), name) {
-			t.Errorf("got %v, want it to name %s", err, name)
+		if _, err := app.OnAWS(t.Context(), c, environment(), ambient()); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want it to begin with %s", err, want)
 		}
 	}
 }

@@ -46,6 +46,9 @@ type Config struct {
 	Lockout user.Lockout
 	// Passwords is what a new password must fulfil.
 	Passwords password.Policy
+	// PasswordBlocklist is the path of a file with passwords that nobody may choose,
+	// besides those that the service knows to be common; empty for none.
+	PasswordBlocklist string
 	// Hashing is the cost of new password hashes.
 	Hashing password.Params
 	// HashConcurrency is how many hashes one process computes at a time.
@@ -61,6 +64,9 @@ type Config struct {
 	Site string
 	// LinkHosts are the hosts that links in mails may lead to; empty allows any.
 	LinkHosts []string
+	// Templates is the folder of message texts that replace the built-in ones or add
+	// languages; empty for none. notify.NewRenderer says what is in it.
+	Templates string
 	// SMS and Mail are the limits of what is sent, and how.
 	SMS  SMS
 	Mail Mail
@@ -79,6 +85,9 @@ type SMS struct {
 	Limits sending.Policy
 	// SenderID is shown as the sender where a country allows it.
 	SenderID string
+	// OriginationNumber is the account's number that messages come from, in E.164 form;
+	// empty lets the account choose.
+	OriginationNumber string
 	// MaxPrice is the most that one message may cost, in USD; 0 leaves it to the
 	// account.
 	MaxPrice float64
@@ -118,6 +127,7 @@ var variables = []variable{
 	{"STEPUP_LOCKOUT_MAX_DELAY", "1h", duration(func(c *Config) *time.Duration { return &c.Lockout.MaxDelay })},
 	{"STEPUP_LOCKOUT_USER_AT", "0", number(func(c *Config) *int { return &c.Lockout.LockUserAt })},
 	{"STEPUP_PASSWORD_MIN_LENGTH", "8", number(func(c *Config) *int { return &c.Passwords.MinLength })},
+	{"STEPUP_PASSWORD_BLOCKLIST", "", func(c *Config, s string) error { c.PasswordBlocklist = s; return nil }},
 	{"STEPUP_HASH_MEMORY_KIB", "19456", unsigned(func(c *Config) *uint32 { return &c.Hashing.MemoryKiB })},
 	{"STEPUP_HASH_TIME", "2", unsigned(func(c *Config) *uint32 { return &c.Hashing.Time })},
 	{"STEPUP_HASH_CONCURRENCY", "4", number(func(c *Config) *int { return &c.HashConcurrency })},
@@ -126,12 +136,14 @@ var variables = []variable{
 	{"STEPUP_RELYING_PARTIES", "localhost", setRelyingParties},
 	{"STEPUP_SITE", "", func(c *Config, s string) error { c.Site = s; return nil }},
 	{"STEPUP_LINK_HOSTS", "", func(c *Config, s string) error { c.LinkHosts = list(s); return nil }},
+	{"STEPUP_TEMPLATES", "", func(c *Config, s string) error { c.Templates = s; return nil }},
 	{"STEPUP_SEND_COOLDOWN", "60s", each(duration, func(p *sending.Policy) *time.Duration { return &p.Cooldown })},
 	{"STEPUP_SEND_PER_HOUR", "5", each(number, func(p *sending.Policy) *int { return &p.PerHour })},
 	{"STEPUP_SEND_PER_DAY", "10", each(number, func(p *sending.Policy) *int { return &p.PerDay })},
 	{"STEPUP_SMS_BUDGET", "1000", number(func(c *Config) *int { return &c.SMS.Limits.Budget })},
 	{"STEPUP_SMS_PREFIXES", "", setPrefixes},
 	{"STEPUP_SMS_SENDER_ID", "", func(c *Config, s string) error { c.SMS.SenderID = s; return nil }},
+	{"STEPUP_SMS_ORIGINATION_NUMBER", "", func(c *Config, s string) error { c.SMS.OriginationNumber = s; return nil }},
 	{"STEPUP_SMS_MAX_PRICE", "0", setMaxPrice},
 	{"STEPUP_MAIL_BUDGET", "10000", number(func(c *Config) *int { return &c.Mail.Limits.Budget })},
 	{"STEPUP_MAIL_FROM", "", func(c *Config, s string) error { c.Mail.From = s; return nil }},

@@ -23,10 +23,13 @@ const (
 	OTPEmail    Kind = "otp-email"
 	VerifyEmail Kind = "verify-email"
 	VerifyPhone Kind = "verify-phone"
+	// RegisterPasskey is a link and not a code: without the link the code is good for
+	// nothing.
+	RegisterPasskey Kind = "register-passkey"
 )
 
 // Kinds returns every kind, for code and tests that must cover them all.
-func Kinds() []Kind { return []Kind{OTPSMS, OTPEmail, VerifyEmail, VerifyPhone} }
+func Kinds() []Kind { return []Kind{OTPSMS, OTPEmail, VerifyEmail, VerifyPhone, RegisterPasskey} }
 
 // Channel is the way that a message takes.
 type Channel string
@@ -43,7 +46,7 @@ func (k Kind) Channel() Channel {
 	switch k {
 	case OTPSMS, VerifyPhone:
 		return SMS
-	case OTPEmail, VerifyEmail:
+	case OTPEmail, VerifyEmail, RegisterPasskey:
 		return Email
 	default:
 		return ""
@@ -158,6 +161,11 @@ func (r Router) Send(ctx context.Context, m Rendered) (Receipt, error) {
 	default:
 		return Receipt{}, errUnknownChannel
 	}
+}
+
+// Carries reports whether there is a sender for the channel.
+func (r Router) Carries(c Channel) bool {
+	return c == SMS && r.SMS != nil || c == Email && r.Email != nil
 }
 
 // Notifier renders messages and sends them.

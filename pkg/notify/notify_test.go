@@ -31,6 +31,7 @@ func TestEveryKindHasAChannel(t *testing.T) {
 	t.Parallel()
 	want := map[notify.Kind]notify.Channel{
 		notify.OTPSMS: notify.SMS, notify.VerifyPhone: notify.SMS, notify.OTPEmail: notify.Email, notify.VerifyEmail: notify.Email,
+		notify.RegisterPasskey: notify.Email,
 	}
 	got := map[notify.Kind]notify.Channel{}
 	for _, kind := range notify.Kinds() {

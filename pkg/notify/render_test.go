@@ -103,6 +103,10 @@ func TestLanguageIsTheTagThenItsBaseThenEnglish(t *testing.T) {
 		"de-CH/verify-email.txt":         file("x"),
 		"de-CH/verify-email.subject.txt": file("x"),
 		"de-CH/verify-email.html":        file(blocks),
+
+		"de-CH/register-passkey.txt":         file("x"),
+		"de-CH/register-passkey.subject.txt": file("x"),
+		"de-CH/register-passkey.html":        file(blocks),
 	})
 	tests := map[string]string{
 		"de": "Anmeldecode", "DE": "Anmeldecode", "de-AT": "Anmeldecode", "de_DE": "Anmeldecode",

@@ -17,47 +17,55 @@ const (
 	maxURL = 4096
 )
 
-// URLData is what a link template may mention.
+// URLData is what a link template may mention, in every kind of mail or in those that
+// are named.
 type URLData struct {
 	Code              string
 	UserID            string
 	LoginName         string
 	DisplayName       string
 	PreferredLanguage string
-	SessionID         string
+	// SessionID is for OTPEmail.
+	SessionID string
+	// OrgID is for VerifyEmail and RegisterPasskey.
+	OrgID string
+	// CodeID is for RegisterPasskey.
+	CodeID string
 }
 
 // field returns the value that a template names.
-func (d URLData) field(name string) (string, bool) {
-	switch name {
-	case "Code":
-		return d.Code, true
-	case "UserID":
-		return d.UserID, true
-	case "LoginName":
-		return d.LoginName, true
-	case "DisplayName":
-		return d.DisplayName, true
-	case "PreferredLanguage":
-		return d.PreferredLanguage, true
-	case "SessionID":
-		return d.SessionID, true
+func (d URLData) field(name string) string {
+	return map[string]string{
+		"Code": d.Code, "UserID": d.UserID, "LoginName": d.LoginName, "DisplayName": d.DisplayName,
+		"PreferredLanguage": d.PreferredLanguage, "SessionID": d.SessionID, "OrgID": d.OrgID, "CodeID": d.CodeID,
+	}[name]
+}
+
+// linkFields lists the fields of URLData that links in mails of the kind may mention.
+func linkFields(k Kind) []string {
+	fields := []string{"Code", "UserID", "LoginName", "DisplayName", "PreferredLanguage"}
+	switch k {
+	case OTPEmail:
+		return append(fields, "SessionID")
+	case RegisterPasskey:
+		return append(fields, "OrgID", "CodeID")
 	default:
-		return "", false
+		return append(fields, "OrgID")
 	}
 }
 
 // URLTemplate is a checked template of the link in a mail.
 type URLTemplate struct {
 	pieces []piece
+	fields []string // that it may mention
 	hosts  []string
 }
 
 // piece is literal text, or a field where field is not empty.
 type piece struct{ text, field string }
 
-// ParseURLTemplate reads a link template: the text of an absolute URL with fields of
-// URLData in double braces, as in
+// ParseURLTemplate reads a link template for a kind of mail: the text of an absolute URL
+// with fields of URLData in double braces, as in
 //
 //	https://login.example.com/otp?code={{.Code}}&session={{.SessionID}}
 //
@@ -71,7 +79,7 @@ type piece struct{ text, field string }
 // InvalidArgument DOMAIN-oGh5e; one that names an unknown field, or does not make an
 // allowed URL, is InvalidArgument DOMAIN-ieYa7 (wire contract, section
 // 4.4).
-func ParseURLTemplate(text string, hosts []string) (*URLTemplate, error) {
+func ParseURLTemplate(kind Kind, text string, hosts []string) (*URLTemplate, error) {
 	if len(text) > maxURLTemplate {
 		return nil, errURLParse.Wrap(errors.New("the template is too long"))
 	}
@@ -82,7 +90,7 @@ func ParseURLTemplate(text string, hosts []string) (*URLTemplate, error) {
 	if len(trees) != 1 || trees["url"] == nil {
 		return nil, errURLParse.Wrap(errors.New("the template defines other templates"))
 	}
-	t := &URLTemplate{hosts: hosts}
+	t := &URLTemplate{fields: linkFields(kind), hosts: hosts}
 	for _, node := range trees["url"].Root.Nodes {
 		if err := t.add(node); err != nil {
 			return nil, err
@@ -102,7 +110,7 @@ func (t *URLTemplate) add(node parse.Node) error {
 		if !ok {
 			break
 		}
-		if _, ok := (URLData{}).field(field); !ok {
+		if !slices.Contains(t.fields, field) {
 			return errURLExecute.Wrap(fmt.Errorf("there is no field %q", field))
 		}
 		t.pieces = append(t.pieces, piece{field: field})
@@ -128,7 +136,7 @@ func onlyField(action *parse.ActionNode) (string, bool) {
 // tryOut executes the template with values that cannot stand in a host: a slash stays
 // escaped there, and an escape is not allowed in a host.
 func (t *URLTemplate) tryOut() error {
-	_, err := t.Execute(URLData{"/", "/", "/", "/", "/", "/"})
+	_, err := t.Execute(URLData{"/", "/", "/", "/", "/", "/", "/", "/"})
 	return err
 }
 
@@ -139,9 +147,8 @@ func (t *URLTemplate) tryOut() error {
 func (t *URLTemplate) Execute(d URLData) (string, error) {
 	var b strings.Builder
 	for _, p := range t.pieces {
-		value, _ := d.field(p.field)
 		b.WriteString(p.text)
-		b.WriteString(escape(value))
+		b.WriteString(escape(d.field(p.field)))
 	}
 	if b.Len() > maxURL {
 		return "", errURLExecute.Wrap(errors.New("the link is too long"))

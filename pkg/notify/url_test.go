@@ -41,7 +41,7 @@ func TestURLTemplateMakesTheLink(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			template, err := notify.ParseURLTemplate(tt.template, tt.hosts)
+			template, err := notify.ParseURLTemplate(notify.OTPEmail, tt.template, tt.hosts)
 			if err != nil {
 				t.Fatalf("ParseURLTemplate: %v", err)
 			}
@@ -114,7 +114,7 @@ func TestURLTemplateRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := notify.ParseURLTemplate(tt.template, tt.hosts)
+			_, err := notify.ParseURLTemplate(notify.OTPEmail, tt.template, tt.hosts)
 			want := fault.New(fault.InvalidArgument, tt.id, "URL Template is invalid")
 			if !errors.Is(err, want) {
 				t.Errorf("ParseURLTemplate(%q) = %v, want %v", tt.template, err, want)
@@ -125,7 +125,7 @@ func TestURLTemplateRefuses(t *testing.T) {
 
 func TestURLThatGetsTooLongIsRefused(t *testing.T) {
 	t.Parallel()
-	template, err := notify.ParseURLTemplate("https://h.example/{{.DisplayName}}", nil)
+	template, err := notify.ParseURLTemplate(notify.OTPEmail, "https://h.example/{{.DisplayName}}", nil)
 	if err != nil {
 		t.Fatalf("ParseURLTemplate: %v", err)
 	}
@@ -143,7 +143,7 @@ func TestURLThatGetsTooLongIsRefused(t *testing.T) {
 func FuzzURLTemplateValuesStayValues(f *testing.F) {
 	f.Add("x&admin=1#y", "/../..//evil.example/")
 	f.Add("@evil.example", "%2f%00+ \u202e\xff")
-	template, err := notify.ParseURLTemplate("https://h.example/p/{{.UserID}}?q={{.DisplayName}}&r=1#{{.DisplayName}}", []string{"h.example"})
+	template, err := notify.ParseURLTemplate(notify.OTPEmail, "https://h.example/p/{{.UserID}}?q={{.DisplayName}}&r=1#{{.DisplayName}}", []string{"h.example"})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -177,14 +177,14 @@ func FuzzParseURLTemplate(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		template, err := notify.ParseURLTemplate(text, []string{"h.example"})
+		template, err := notify.ParseURLTemplate(notify.OTPEmail, text, []string{"h.example"})
 		if err != nil {
 			if id := fault.From(err).ID; id != "DOMAIN-oGh5e" && id != "DOMAIN-ieYa7" {
 				t.Fatalf("ParseURLTemplate(%q) = %v", text, err)
 			}
 			return
 		}
-		got, err := template.Execute(notify.URLData{"evil.example", "@evil.example", "/evil.example", ".evil.example", "\\evil.example", ":1"})
+		got, err := template.Execute(notify.URLData{"evil.example", "@evil.example", "/evil.example", ".evil.example", "\\evil.example", ":1", "/", ":"})
 		if err != nil {
 			t.Fatalf("Execute of %q: %v", text, err)
 		}

@@ -2,7 +2,6 @@ package password
 
 import (
 	"fmt"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
@@ -35,7 +34,7 @@ type Policy struct {
 	MaxLength int
 	// Blocked reports whether a password is too common or known to be breached
 	// (security bar P2: at least the 3,000 most common ones). Nil blocks nothing;
-	// Blocklist.Contains fits. The package carries no list of its own.
+	// Common().Contains fits.
 	Blocked func(plain string) bool
 }
 
@@ -82,29 +81,3 @@ func (p Policy) Check(plain string) error {
 	}
 	return nil
 }
-
-// Blocklist is a set of passwords that nobody may choose.
-type Blocklist struct{ words map[string]struct{} }
-
-// NewBlocklist returns the set of the given passwords. Empty ones are dropped.
-func NewBlocklist(passwords []string) Blocklist {
-	words := make(map[string]struct{}, len(passwords))
-	for _, word := range passwords {
-		if word != "" {
-			words[strings.ToLower(word)] = struct{}{}
-		}
-	}
-	return Blocklist{words}
-}
-
-// Contains reports whether plain is on the list, as a whole (NIST SP 800-63B-4
-// section 3.1.1.2 compares whole passwords) and in any mix of capitals, since a
-// capital first letter is the first thing that a guesser tries.
-func (b Blocklist) Contains(plain string) bool {
-	_, found := b.words[strings.ToLower(plain)]
-	return found
-}
-
-// Len returns the number of different passwords on the list, so that a start-up
-// check can refuse a list that is too short.
-func (b Blocklist) Len() int { return len(b.words) }

@@ -3,7 +3,6 @@ package retry
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -25,12 +24,13 @@ type Policy struct {
 }
 
 // OnConflict runs the operation until it returns anything but fault.Conflict, and
-// at most Attempts times. It returns the operation's last error.
+// at most Attempts times. It returns the operation's last error. A conflict that is
+// only the cause of another fault is not repeated: that outcome is decided.
 func (p Policy) OnConflict(ctx context.Context, operation func() error) error {
 	bound := p.Base
 	for attempt := 1; ; attempt++ {
 		err := operation()
-		if attempt >= p.Attempts || !errors.Is(err, fault.Conflict) {
+		if f := fault.From(err); f == nil || attempt >= p.Attempts || !f.Is(fault.Conflict) {
 			return err
 		}
 		if err := p.Sleep(ctx, p.jitter(bound)); err != nil {

@@ -34,6 +34,7 @@ var errOther = errors.New("other")
 func TestConflictIsTriedAgainAndNothingElseIs(t *testing.T) {
 	t.Parallel()
 	lost := fault.Conflict.Wrap(errOther)
+	cause := fault.New(fault.Unavailable, "X", "x").Wrap(lost)
 	for name, c := range map[string]struct {
 		results []error // the operation's, in order
 		want    error
@@ -44,6 +45,7 @@ func TestConflictIsTriedAgainAndNothingElseIs(t *testing.T) {
 		"success in the end":    {[]error{lost, fmt.Errorf("wrapped: %w", lost), nil}, nil, 3},
 		"other error at last":   {[]error{lost, errOther}, errOther, 2},
 		"lost too often":        {[]error{lost, lost, lost, lost}, fault.Conflict, 4},
+		"conflict as a cause":   {[]error{cause}, cause, 1},
 		"fault of like kind":    {[]error{fault.New(fault.Aborted, "X", "x")}, fault.New(fault.Aborted, "X", "x"), 1},
 		"last attempt succeeds": {[]error{lost, lost, lost, nil}, nil, 4},
 	} {

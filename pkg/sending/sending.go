@@ -5,6 +5,7 @@
 package sending
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -45,19 +46,11 @@ const (
 
 // WithDefaults fills the zero fields.
 func (p Policy) WithDefaults() Policy {
-	p.Cooldown = orDefault(p.Cooldown, defaultCooldown)
-	p.PerHour = orDefault(p.PerHour, defaultPerHour)
-	p.PerDay = orDefault(p.PerDay, defaultPerDay)
-	p.Budget = orDefault(p.Budget, defaultBudget)
+	p.Cooldown = cmp.Or(p.Cooldown, defaultCooldown)
+	p.PerHour = cmp.Or(p.PerHour, defaultPerHour)
+	p.PerDay = cmp.Or(p.PerDay, defaultPerDay)
+	p.Budget = cmp.Or(p.Budget, defaultBudget)
 	return p
-}
-
-func orDefault[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
 }
 
 // Validate returns an error that names the field that makes no sense.

@@ -56,12 +56,12 @@ func factorsOf(u *user.User, now time.Time) []listedFactor {
 	}
 	if u.SMSCodes {
 		list = append(list, listedFactor{pb.AuthFactors_OTP_SMS, &pb.AuthFactor{
-			State: factorState(true), Type: &pb.AuthFactor_OtpSms{OtpSms: &pb.AuthFactorOTPSMS{}},
+			State: factorState(u.TakesSMSCodes()), Type: &pb.AuthFactor_OtpSms{OtpSms: &pb.AuthFactorOTPSMS{}},
 		}})
 	}
 	if u.EmailCodes {
 		list = append(list, listedFactor{pb.AuthFactors_OTP_EMAIL, &pb.AuthFactor{
-			State: factorState(true), Type: &pb.AuthFactor_OtpEmail{OtpEmail: &pb.AuthFactorOTPEmail{}},
+			State: factorState(u.TakesEmailCodes()), Type: &pb.AuthFactor_OtpEmail{OtpEmail: &pb.AuthFactorOTPEmail{}},
 		}})
 	}
 	return list

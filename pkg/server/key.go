@@ -13,18 +13,38 @@ import (
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
+// CreatePasskeyRegistrationLink implements the RPC of that name.
+func (s *userServer) CreatePasskeyRegistrationLink(ctx context.Context, r *pb.CreatePasskeyRegistrationLinkRequest) (*pb.CreatePasskeyRegistrationLinkResponse, error) {
+	caller, err := s.door.admit(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	u, code, err := s.service.CreatePasskeyLink(ctx, caller, r.GetUserId(), user.CodeRequest{
+		Return: r.GetReturnCode() != nil, URLTemplate: r.GetSendLink().GetUrlTemplate(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	response := &pb.CreatePasskeyRegistrationLinkResponse{Details: userDetails(u)}
+	if r.GetReturnCode() != nil {
+		response.Code = &pb.PasskeyRegistrationCode{Id: code.ID, Code: code.Code}
+	}
+	return response, nil
+}
+
 // RegisterPasskey implements the RPC of that name.
 func (s *userServer) RegisterPasskey(ctx context.Context, r *pb.RegisterPasskeyRequest) (*pb.RegisterPasskeyResponse, error) {
 	caller, err := s.door.admit(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if r.GetCode() != nil {
-		return nil, unsupported("code")
-	}
-	u, made, err := s.service.RegisterKey(ctx, caller, r.GetUserId(), user.KeyRequest{
+	request := user.KeyRequest{
 		Kind: passkey.Passkey, RPID: domainOf(ctx, r), Attachment: attachments[r.GetAuthenticator()],
-	})
+	}
+	if c := r.GetCode(); c != nil {
+		request.Code = &user.RegistrationCode{ID: c.GetId(), Code: c.GetCode()}
+	}
+	u, made, err := s.service.RegisterKey(ctx, caller, r.GetUserId(), request)
 	if err != nil {
 		return nil, err
 	}

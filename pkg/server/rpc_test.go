@@ -27,6 +27,7 @@ import (
 	userv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
 	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -88,6 +89,7 @@ func TestEveryMethodIsCalledWithSuccessAndWithoutAndHasARoute(t *testing.T) {
 
 // scrub names what the service draws.
 func scrub(m proto.Message) proto.Message {
+	scrubCode(m)
 	switch m := m.(type) {
 	case *sessionv2.CreateSessionResponse:
 		m.SessionId, m.SessionToken = drawn(m.GetSessionId()), drawn(m.GetSessionToken())
@@ -101,6 +103,8 @@ func scrub(m proto.Message) proto.Message {
 		for i, code := range m.GetRecoveryCodes() {
 			m.RecoveryCodes[i] = drawn(code)
 		}
+	case *userv2.CreatePasskeyRegistrationLinkResponse:
+		m.Code = &userv2.PasskeyRegistrationCode{Id: drawn(m.GetCode().GetId()), Code: drawn(m.GetCode().GetCode())}
 	case *userv2.RegisterPasskeyResponse:
 		m.PasskeyId = drawn(m.GetPasskeyId())
 		scrubOptions(m.GetPublicKeyCredentialCreationOptions())
@@ -117,6 +121,15 @@ func scrubChallenges(c *sessionv2.Challenges) {
 	}
 	if c != nil && c.OtpEmail != nil {
 		*c.OtpEmail = drawn(c.GetOtpEmail())
+	}
+}
+
+// scrubCode names the code of a response about an address.
+func scrubCode(m proto.Message) {
+	r := m.ProtoReflect()
+	field := r.Descriptor().Fields().ByName("verification_code")
+	if field != nil && r.Has(field) {
+		r.Set(field, protoreflect.ValueOfString(drawn(r.Get(field).String())))
 	}
 }
 
@@ -144,12 +157,15 @@ type fixture struct {
 	// firstCode confirms tia's app.
 	firstCode    string
 	passkey, u2f begun // of pia
+	// emailCode and phoneCode verify vera's addresses.
+	emailCode, phoneCode string
 }
 
 // rpcs are the calls of both services, in their order.
 func (f *fixture) rpcs() []rpc {
 	all := append(sessionRPCs(f), stepRPCs(f)...)
 	all = append(all, userRPCs()...)
+	all = append(all, contactRPCs(f)...)
 	return append(all, factorRPCs(f)...)
 }
 
@@ -167,6 +183,8 @@ func newFixture(t *testing.T) *fixture {
 	}
 	f.firstCode = otp.Code(reachable(t, f.Service, "tia"), f.Clock.Now())
 	f.passkey, f.u2f = begin(t, f.Service, "pia", passkey.Passkey), begin(t, f.Service, "pia", passkey.U2F)
+	vera := unproved(t, f.Service, "vera")
+	f.emailCode, f.phoneCode = vera.Codes[sending.Email], vera.Codes[sending.SMS]
 	f.person(t, "wrong", apptest.Password)
 	f.person(t, "right", apptest.Password)
 	f.person(t, "locked", apptest.Password)

@@ -9,6 +9,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	objectv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	pb "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -44,7 +45,9 @@ func (s *userServer) AddHumanUser(ctx context.Context, r *pb.AddHumanUserRequest
 	if err != nil {
 		return nil, err
 	}
-	return &pb.AddHumanUserResponse{UserId: u.ID, Details: userDetails(u)}, nil
+	return &pb.AddHumanUserResponse{
+		UserId: u.ID, Details: userDetails(u.User), EmailCode: returned(u, sending.Email), PhoneCode: returned(u, sending.SMS),
+	}, nil
 }
 
 // CreateUser implements the RPC of that name, for humans.
@@ -70,7 +73,9 @@ func (s *userServer) CreateUser(ctx context.Context, r *pb.CreateUserRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	return &pb.CreateUserResponse{Id: u.ID, CreationDate: timestamp(u.Created)}, nil
+	return &pb.CreateUserResponse{
+		Id: u.ID, CreationDate: timestamp(u.Created), EmailCode: returned(u, sending.Email), PhoneCode: returned(u, sending.SMS),
+	}, nil
 }
 
 // GetUserByID implements the RPC of that name.
@@ -128,7 +133,7 @@ func (s *userServer) UpdateHumanUser(ctx context.Context, r *pb.UpdateHumanUserR
 	if err != nil {
 		return nil, err
 	}
-	return &pb.UpdateHumanUserResponse{Details: userDetails(u)}, nil
+	return &pb.UpdateHumanUserResponse{Details: userDetails(u.User), EmailCode: returned(u, sending.Email), PhoneCode: returned(u, sending.SMS)}, nil
 }
 
 // SetPassword implements the RPC of that name.

@@ -30,17 +30,9 @@ func newHuman(r humanRequest) (user.Registration, error) {
 	if len(r.GetIdpLinks()) > 0 {
 		return user.Registration{}, unsupported("idp_links")
 	}
-	email, err := emailOf(r.GetEmail())
-	if err != nil {
-		return user.Registration{}, err
-	}
-	phone, err := phoneOf(r.GetPhone())
-	if err != nil {
-		return user.Registration{}, err
-	}
-	n := user.Registration{
-		Profile: profileOf(r.GetProfile()), Email: email, Phone: phone, TOTPSecret: r.GetTotpSecret(),
-	}
+	n := user.Registration{Profile: profileOf(r.GetProfile()), TOTPSecret: r.GetTotpSecret()}
+	n.Email, n.EmailCode = emailOf(r.GetEmail())
+	n.Phone, n.PhoneCode = phoneOf(r.GetPhone())
 	n.Password = plainPassword(r.GetPassword())
 	if h := r.GetHashedPassword(); h != nil {
 		n.Password = hashedPassword(h)
@@ -67,26 +59,6 @@ func profileOf(p *pb.SetHumanProfile) user.Profile {
 	}
 }
 
-func emailOf(e *pb.SetHumanEmail) (user.Contact, error) {
-	if e.GetSendCode() != nil {
-		return user.Contact{}, unsupported("email.send_code")
-	}
-	if e.GetReturnCode() != nil {
-		return user.Contact{}, unsupported("email.return_code")
-	}
-	return user.Contact{Address: e.GetEmail(), Verified: e.GetIsVerified()}, nil
-}
-
-func phoneOf(p *pb.SetHumanPhone) (user.Contact, error) {
-	if p.GetSendCode() != nil {
-		return user.Contact{}, unsupported("phone.send_code")
-	}
-	if p.GetReturnCode() != nil {
-		return user.Contact{}, unsupported("phone.return_code")
-	}
-	return user.Contact{Address: p.GetPhone(), Verified: p.GetIsVerified()}, nil
-}
-
 // updateOf reads an update; absent fields stay as they are.
 func updateOf(r *pb.UpdateHumanUserRequest) (user.Update, error) {
 	c := user.Update{Username: r.Username}
@@ -95,18 +67,12 @@ func updateOf(r *pb.UpdateHumanUserRequest) (user.Update, error) {
 		c.Profile = &p
 	}
 	if r.GetEmail() != nil {
-		email, err := emailOf(r.GetEmail())
-		if err != nil {
-			return user.Update{}, err
-		}
-		c.Email = &email
+		email, code := emailOf(r.GetEmail())
+		c.Email, c.EmailCode = &email, code
 	}
 	if r.GetPhone() != nil {
-		phone, err := phoneOf(r.GetPhone())
-		if err != nil {
-			return user.Update{}, err
-		}
-		c.Phone = &phone
+		phone, code := phoneOf(r.GetPhone())
+		c.Phone, c.PhoneCode = &phone, code
 	}
 	if p := r.GetPassword(); p != nil {
 		if p.GetVerificationCode() != "" {

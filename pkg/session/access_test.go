@@ -50,7 +50,7 @@ func member(t *testing.T, s *apptest.Service, organization string) *user.User {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return u
+	return u.User
 }
 
 // callers are all kinds of caller, and which of red's session, blue's session, the

@@ -1,8 +1,6 @@
 package session
 
 import (
-	"fmt"
-	"io"
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
@@ -14,38 +12,20 @@ import (
 
 // Challenges are what a session has asked and waits to see answered.
 type Challenges struct {
-	SMS, Email CodeChallenge
+	SMS, Email otp.Challenge
 	// Keys are those for passkeys and U2F keys, the oldest first.
 	Keys []passkey.Challenge
 }
 
-// CodeChallenge is an open one-time code. The code itself is kept nowhere: it is
-// derived from what stands here and the keyring (row O7). The zero value is none.
-type CodeChallenge struct {
-	ID        ChallengeID
-	KeyID     string
-	ExpiresAt time.Time
-	// Tries counts wrong answers to this code.
-	Tries int
-}
-
-// ChallengeID is 128 random bits.
-type ChallengeID [16]byte
-
-func (c CodeChallenge) open() bool { return c.KeyID != "" }
-
-// Bounds of a one-time code (rows O2 and O4).
-const (
-	codeLife  = 5 * time.Minute
-	codeTries = 5
-)
+// codeLife is how long a one-time code can be answered (row O2).
+const codeLife = 5 * time.Minute
 
 // codeKind is what codes by SMS and by mail differ in.
 type codeKind struct {
 	authenticator user.Authenticator
 	channel       sending.Channel
-	purpose       string
-	challenge     func(*Session) *CodeChallenge
+	purpose       sending.Purpose
+	challenge     func(*Session) *otp.Challenge
 	factor        func(*Factors) *time.Time
 	ready         func(*user.User) bool
 	address       func(*user.User) user.Contact
@@ -57,10 +37,10 @@ func smsCodes() codeKind {
 	return codeKind{
 		authenticator: user.AuthSMS,
 		channel:       sending.SMS,
-		purpose:       "otp-sms",
-		challenge:     func(s *Session) *CodeChallenge { return &s.Challenges.SMS },
+		purpose:       sending.OTPSMS,
+		challenge:     func(s *Session) *otp.Challenge { return &s.Challenges.SMS },
 		factor:        func(f *Factors) *time.Time { return &f.SMS },
-		ready:         func(u *user.User) bool { return u.SMSCodes && u.Phone.Verified },
+		ready:         (*user.User).TakesSMSCodes,
 		address:       func(u *user.User) user.Contact { return u.Phone },
 		noUser:        ErrSMSNoUser,
 		notReady:      ErrSMSNotReady,
@@ -71,10 +51,10 @@ func emailCodes() codeKind {
 	return codeKind{
 		authenticator: user.AuthEmail,
 		channel:       sending.Email,
-		purpose:       "otp-email",
-		challenge:     func(s *Session) *CodeChallenge { return &s.Challenges.Email },
+		purpose:       sending.OTPEmail,
+		challenge:     func(s *Session) *otp.Challenge { return &s.Challenges.Email },
 		factor:        func(f *Factors) *time.Time { return &f.Email },
-		ready:         func(u *user.User) bool { return u.EmailCodes && u.Email.Verified },
+		ready:         (*user.User).TakesEmailCodes,
 		address:       func(u *user.User) user.Contact { return u.Email },
 		noUser:        ErrEmailNoUser,
 		notReady:      ErrEmailNotReady,
@@ -96,10 +76,10 @@ func (d *decision) checkCode(k codeKind, answer *CheckCode) (*fault.Fault, error
 		return ErrCodeNotReady, nil
 	}
 	open := k.challenge(d.session)
-	if !open.open() {
+	if !open.Open() {
 		return ErrCodeNotFound, nil
 	}
-	if d.now.After(open.ExpiresAt) {
+	if open.Expired(d.now) {
 		return ErrCodeExpired, nil
 	}
 	code, err := d.code(k, *open)
@@ -111,26 +91,18 @@ func (d *decision) checkCode(k codeKind, answer *CheckCode) (*fault.Fault, error
 		return otp.Equal(code, answer.Code)
 	})
 	if denied == nil {
-		*open = CodeChallenge{}
+		*open = otp.Challenge{}
 		return d.passed(k.factor(&d.session.Factors), nil, nil)
 	}
 	if denied == ErrCodeWrong {
-		d.afterDenial = func(s *Session) { k.challenge(s).miss() }
+		d.afterDenial = func(s *Session) { k.challenge(s).Miss() }
 	}
 	return denied, nil
 }
 
-// miss counts a wrong answer and closes a challenge that had its share.
-func (c *CodeChallenge) miss() {
-	if c.Tries++; c.Tries >= codeTries {
-		*c = CodeChallenge{}
-	}
-}
-
-// code derives the digits. They depend on the session, so that the code of one is
-// worth nothing in another (row O6).
-func (d *decision) code(k codeKind, c CodeChallenge) (string, error) {
-	return otp.Derive(d.ring, k.purpose, c.KeyID, []byte(d.session.ID), c.ID[:])
+// code derives the digits for this session.
+func (d *decision) code(k codeKind, c otp.Challenge) (string, error) {
+	return c.Code(d.ring, string(k.purpose), []byte(d.session.ID))
 }
 
 // openCode replaces the open code of the kind and returns the new one; either it is
@@ -147,9 +119,9 @@ func (d *decision) openCode(k codeKind, ask *RequestCode) (*fault.Fault, error) 
 	if lock := d.user.Locked(k.authenticator, d.lockout, d.now); lock != nil {
 		return ErrCodeLocked.WithRetryAfter(lock.Wait), nil // row O14: no code that cannot work
 	}
-	c := CodeChallenge{KeyID: d.ring.Current(), ExpiresAt: d.now.Add(codeLife)}
-	if _, err := io.ReadFull(d.random, c.ID[:]); err != nil {
-		return nil, fmt.Errorf("draw a challenge id: %w", err)
+	c, err := otp.NewChallenge(d.ring, d.random, d.now.Add(codeLife))
+	if err != nil {
+		return nil, err
 	}
 	code, err := d.code(k, c)
 	if err != nil {

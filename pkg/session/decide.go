@@ -37,8 +37,7 @@ type decision struct {
 	afterDenial func(*Session) // what a denied step still does to the session
 	opened      map[sending.Channel]string
 	keyOptions  []byte
-	sends       []Send
-	messages    []Message
+	outbox      sending.Outbox
 }
 
 // create decides the first step of a new session.
@@ -155,7 +154,7 @@ func (d *decision) change(denied *fault.Fault) Change {
 	c := Change{Old: d.loaded.Session, OldUser: d.loaded.User, NewUser: d.user, Rely: d.rely}
 	switch {
 	case denied == nil && d.changed:
-		c.New, c.Sends = d.session, d.sends
+		c.New, c.Sends = d.session, d.outbox.Sends
 	case denied != nil && d.afterDenial != nil && d.loaded.Session != nil:
 		c.New = d.loaded.Session.Clone()
 		c.New.Revision++

@@ -61,7 +61,7 @@ func holdAs(t *testing.T, s *apptest.Service, id string) *holder {
 		Email:   user.Contact{Address: "chosen@example.com", Verified: true},
 	})
 	check(t, err)
-	h.user = u
+	h.user = u.User
 	h.device.Options.UserHandle = u.KeyHandle()
 	h.held = newCredential(t, 7)
 	h.keyID = h.register(h.held)

@@ -41,7 +41,7 @@ func enrol(t *testing.T, tb table.Table) *enrolled {
 		Phone:    user.Contact{Address: phone, Verified: true},
 	})
 	check(t, err)
-	e := &enrolled{Service: s, t: t, user: u}
+	e := &enrolled{Service: s, t: t, user: u.User}
 	_, app, err := s.Users.RegisterTOTP(ctx, admin, u.ID)
 	check(t, err)
 	e.seed, err = otp.ParseSecret(app.Secret)

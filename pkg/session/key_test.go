@@ -49,7 +49,7 @@ func hold(t *testing.T, s *apptest.Service, kind passkey.Kind, loginName string)
 		Email:    user.Contact{Address: loginName, Verified: true},
 	})
 	check(t, err)
-	h := &holder{enrolled: &enrolled{Service: s, t: t, user: u}, kind: kind}
+	h := &holder{enrolled: &enrolled{Service: s, t: t, user: u.User}, kind: kind}
 	h.browser = virtualwebauthn.RelyingParty{ID: rpID, Name: rpID, Origin: "https://login.example.com"}
 	h.device = virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{
 		UserHandle: u.KeyHandle(), UserNotVerified: kind == passkey.U2F,

@@ -22,7 +22,7 @@ type Config struct {
 	Lockout user.Lockout
 	// Sending are the limits by channel.
 	Sending   map[sending.Channel]sending.Policy
-	Messenger Messenger
+	Messenger sending.Messenger
 	// RelyingParties are those that keys may be asked for.
 	RelyingParties *passkey.RelyingParties
 	// Ring makes tokens and codes.
@@ -94,7 +94,7 @@ func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*dec
 		if err != nil {
 			return err
 		}
-		ref.Subjects = d.subjects()
+		ref.Subjects = d.outbox.Subjects()
 		if err := s.commit(ctx, d.change(denied)); err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func (s *Service) acceptable(r RequestChallenges) error {
 	if r.Email == nil || r.Email.URLTemplate == "" {
 		return nil
 	}
-	return s.c.Messenger.Accepts(r.Email.URLTemplate)
+	return s.c.Messenger.Accepts(sending.OTPEmail, r.Email.URLTemplate)
 }
 
 func (s *Service) proof(c Checks) *user.Proof {

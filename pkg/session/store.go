@@ -39,7 +39,7 @@ type Ref struct {
 	Depth Depth
 	// Subjects are those whose usage is needed. A first attempt names none and
 	// assumes that nothing was sent, which the commit verifies.
-	Subjects []Subject
+	Subjects []sending.Subject
 }
 
 // Depth is how much of a user is loaded.
@@ -63,7 +63,7 @@ type Loaded struct {
 	// when there is none.
 	User *user.User
 	// Usage is what has been sent, as far as it was asked for.
-	Usage map[Subject]sending.Usage
+	Usage map[sending.Subject]sending.Usage
 }
 
 // Change is all that one decision writes.
@@ -80,7 +80,7 @@ type Change struct {
 	// Sends are the messages to count. The commit fails with fault.Conflict when
 	// a usage is not the one that was assumed, and with sending.ErrBudget when
 	// the day's budget is spent.
-	Sends []Send
+	Sends []sending.Send
 }
 
 // SourceKind is where a list of sessions begins.

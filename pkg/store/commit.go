@@ -45,7 +45,7 @@ func (s *Store) Commit(ctx context.Context, c session.Change) error {
 }
 
 // lost names what a refused write lost: the day's budget, for good, or a race.
-func lost(err error, ops []table.Op, sends []session.Send) error {
+func lost(err error, ops []table.Op, sends []sending.Send) error {
 	var conflict *table.Conflict
 	if !errors.As(err, &conflict) {
 		return err
@@ -61,25 +61,28 @@ func lost(err error, ops []table.Op, sends []session.Send) error {
 }
 
 // SaveUser implements user.Store.
-func (s *Store) SaveUser(ctx context.Context, old, changed *user.User) error {
+func (s *Store) SaveUser(ctx context.Context, c user.Change) error {
 	marker, err := s.marker()
 	if err != nil {
 		return err
 	}
-	ops := userOps(old, changed, marker)
+	ops := userOps(c.Old, c.New, marker)
+	for _, sent := range c.Sends {
+		ops = append(ops, sendOps(sent)...)
+	}
 	err = s.write(ctx, ops, marker)
-	var lost *table.Conflict
-	if !errors.As(err, &lost) {
+	var conflict *table.Conflict
+	if !errors.As(err, &conflict) {
 		return err
 	}
-	for _, failure := range lost.Failures {
+	for _, failure := range conflict.Failures {
 		switch key := ops[failure.Op].Key; key {
-		case guardKey(changed.ID): // comes first: the one who took the name may be this very user
-			if old == nil {
+		case guardKey(c.New.ID): // comes first: the one who took the name may be this very user
+			if c.Old == nil {
 				return user.ErrExists
 			}
-			return fault.Conflict.Wrap(lost)
-		case loginKey(changed.LoginName()):
+			return fault.Conflict.Wrap(conflict)
+		case loginKey(c.New.LoginName()):
 			return user.ErrLoginNameTaken
 		default:
 			if isCredential(key) {
@@ -87,7 +90,7 @@ func (s *Store) SaveUser(ctx context.Context, old, changed *user.User) error {
 			}
 		}
 	}
-	return fault.Conflict.Wrap(lost)
+	return lost(err, ops, c.Sends)
 }
 
 func sessionOp(old, changed *session.Session) table.Op {

@@ -70,7 +70,7 @@ func TestACredentialLeadsToItsUserUntilItIsRemoved(t *testing.T) {
 		save(t, s, nil, ada)
 		bob := withKeys(fullKeys()...)
 		bob.ID, bob.Username, bob.Guard.UserID = "bob", "bob", "bob"
-		if err := s.SaveUser(t.Context(), nil, bob); !errors.Is(err, user.ErrCredentialTaken) {
+		if err := s.SaveUser(t.Context(), user.Change{New: bob}); !errors.Is(err, user.ErrCredentialTaken) {
 			t.Errorf("second owner: %v, want %v", err, user.ErrCredentialTaken)
 		}
 		ref := session.Ref{CredentialID: ada.Keys[0].Credential.ID, Depth: session.WholeUser}

@@ -112,7 +112,7 @@ func isCredential(k table.Key) bool { return strings.HasPrefix(k.PK, credentialP
 
 // usageKey hashes the address, so that keys, which appear in logs and cursors, name
 // nobody.
-func usageKey(s session.Subject) table.Key {
+func usageKey(s sending.Subject) table.Key {
 	sum := sha256.Sum256([]byte(strings.ToLower(s.Address)))
 	return table.Key{PK: "SENT#" + string(s.Channel) + "#" + hex.EncodeToString(sum[:16]), SK: skMain}
 }

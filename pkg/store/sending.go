@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/sending"
-	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/table"
 )
 
@@ -24,12 +23,12 @@ const budgetLife = 7 * 24 * time.Hour
 
 // sendOps counts one message: at its address, under what the decision assumed, and
 // in the day's budget, which so many share that it is counted without reading.
-func sendOps(s session.Send) []table.Op {
+func sendOps(s sending.Send) []table.Op {
 	cond := table.NotExists()
 	if s.Old.Revision > 0 {
 		cond = table.Eq(table.At(attrRevision), int64(s.Old.Revision))
 	}
-	key := usageKey(session.Subject{Channel: s.Channel, Address: s.Address})
+	key := usageKey(s.Subject)
 	ops := []table.Op{table.Put(key, usageItem(s.New), cond)}
 	if s.Refund {
 		return append(ops, table.Update(budgetKey(s.Channel, s.Day), nil, table.Add(table.At(attrCount), -1)))
@@ -51,7 +50,8 @@ func usageItem(u sending.Usage) table.Item {
 	return r.item
 }
 
-func (s *Store) usage(ctx context.Context, subjects []session.Subject) (map[session.Subject]sending.Usage, error) {
+// Usage implements user.Store.
+func (s *Store) Usage(ctx context.Context, subjects []sending.Subject) (map[sending.Subject]sending.Usage, error) {
 	if len(subjects) == 0 {
 		return nil, nil
 	}
@@ -63,7 +63,7 @@ func (s *Store) usage(ctx context.Context, subjects []session.Subject) (map[sess
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[session.Subject]sending.Usage, len(subjects))
+	found := make(map[sending.Subject]sending.Usage, len(subjects))
 	for i, item := range items {
 		r := &record{item: item}
 		found[subjects[i]] = sending.Usage{

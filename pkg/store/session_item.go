@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/table"
 )
@@ -124,7 +125,7 @@ func factorTimes(f *session.Factors) map[string]*time.Time {
 	}
 }
 
-func codeMap(c session.CodeChallenge) map[string]any {
+func codeMap(c otp.Challenge) map[string]any {
 	if c.KeyID == "" {
 		return nil
 	}
@@ -136,10 +137,10 @@ func codeMap(c session.CodeChallenge) map[string]any {
 	return r.item
 }
 
-func decodeCode(r *record, name string) session.CodeChallenge {
+func decodeCode(r *record, name string) otp.Challenge {
 	n := r.nested(name)
 	defer r.adopt(n)
-	c := session.CodeChallenge{
+	c := otp.Challenge{
 		KeyID:     get[string](n, attrKeyID),
 		ExpiresAt: n.getTime(attrExpires),
 		Tries:     int(get[int64](n, attrTries)),

@@ -15,6 +15,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/otp"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/store"
 	"github.com/stepup-auth/stepup/pkg/table"
@@ -40,8 +41,8 @@ func fullSession() *session.Session {
 			Recovery: now.Add(5 * time.Minute),
 		},
 		Challenges: session.Challenges{
-			SMS:   session.CodeChallenge{ID: session.ChallengeID{1}, KeyID: "k1", ExpiresAt: now, Tries: 2},
-			Email: session.CodeChallenge{ID: session.ChallengeID{2}, KeyID: "k2", ExpiresAt: now.Add(time.Second)},
+			SMS:   otp.Challenge{ID: otp.ChallengeID{1}, KeyID: "k1", ExpiresAt: now, Tries: 2},
+			Email: otp.Challenge{ID: otp.ChallengeID{2}, KeyID: "k2", ExpiresAt: now.Add(time.Second)},
 		},
 		Metadata: map[string][]byte{"a": {0}, "b.c": []byte("d"), "PK": []byte("x")},
 		Agent: session.UserAgent{
@@ -67,7 +68,11 @@ func fullUser() *user.User {
 		Guard: user.Guard{
 			TOTPStep:      58_000_000,
 			RecoveryCodes: []otp.RecoveryMAC{{KeyID: "k1", Sum: [32]byte{1}}, {KeyID: "k2", Sum: [32]byte{2}}},
-			UserID:        "ada", Version: 9, Changed: now, State: user.StateLocked, Epoch: 42, PasswordChanged: now,
+			Codes: map[sending.Purpose]otp.Challenge{
+				sending.VerifyEmail: {ID: otp.ChallengeID{3}, KeyID: "k1", ExpiresAt: now, Tries: 1},
+				sending.VerifyPhone: {ID: otp.ChallengeID{4}, KeyID: "k2", ExpiresAt: now},
+			},
+			UserID: "ada", Version: 9, Changed: now, State: user.StateLocked, Epoch: 42, PasswordChanged: now,
 			Attempts: map[user.Authenticator]user.Attempts{"password": {Failures: 11, LockedUntil: now}, "other": {Failures: 1}},
 		},
 	}
@@ -86,7 +91,7 @@ func load(t *testing.T, s *store.Store, r session.Ref) session.Loaded {
 
 func save(t *testing.T, s *store.Store, old, changed *user.User) {
 	t.Helper()
-	if err := s.SaveUser(t.Context(), old, changed); err != nil {
+	if err := s.SaveUser(t.Context(), user.Change{Old: old, New: changed}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -221,16 +226,16 @@ func TestSaveUserTellsWhatItLostTo(t *testing.T) {
 		double.ID, double.Guard.UserID = "double", "double"
 		double.Username = "bob"
 		for name, c := range map[string]struct {
-			old, changed *user.User
-			want         error
+			change user.Change
+			want   error
 		}{
-			"id taken":                   {nil, ada, user.ErrExists},
-			"login name taken":           {nil, double, user.ErrLoginNameTaken},
-			"renamed to a taken name":    {renamed, asBob, user.ErrLoginNameTaken},
-			"user moved on":              {ada, moved(ada), fault.Conflict},
-			"renamed so by another call": {ada, renamed, fault.Conflict},
+			"id taken":                   {user.Change{New: ada}, user.ErrExists},
+			"login name taken":           {user.Change{New: double}, user.ErrLoginNameTaken},
+			"renamed to a taken name":    {user.Change{Old: renamed, New: asBob}, user.ErrLoginNameTaken},
+			"user moved on":              {user.Change{Old: ada, New: moved(ada)}, fault.Conflict},
+			"renamed so by another call": {user.Change{Old: ada, New: renamed}, fault.Conflict},
 		} {
-			if err := s.SaveUser(t.Context(), c.old, c.changed); !errors.Is(err, c.want) {
+			if err := s.SaveUser(t.Context(), c.change); !errors.Is(err, c.want) {
 				t.Errorf("%s: got %v, want %v", name, err, c.want)
 			}
 		}
@@ -359,7 +364,7 @@ func TestWithoutRandomnessNothingIsWritten(t *testing.T) {
 	t.Parallel()
 	tb := apptest.Bolt(t)
 	s := store.New(tb, brokenReader{})
-	if err := s.SaveUser(t.Context(), nil, fullUser()); !errors.Is(err, errBroken) {
+	if err := s.SaveUser(t.Context(), user.Change{New: fullUser()}); !errors.Is(err, errBroken) {
 		t.Errorf("user: %v", err)
 	}
 	if err := s.Commit(t.Context(), session.Change{New: fullSession()}); !errors.Is(err, errBroken) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/otp"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -29,6 +30,7 @@ const (
 	attrSMSCodes       = "osms"
 	attrEmailCodes     = "omail"
 	attrCodes          = "codes" // recovery codes, as MACs
+	attrPendingCodes   = "sent"  // open codes by purpose
 
 	attrState           = "st"
 	attrPasswordChanged = "pwat"
@@ -114,6 +116,11 @@ func guardItem(g *user.Guard, marker []byte) table.Item {
 	if len(g.RecoveryCodes) > 0 {
 		r.item[attrCodes] = recoveryList(g.RecoveryCodes)
 	}
+	pending := make(map[string]any, len(g.Codes))
+	for purpose, c := range g.Codes {
+		pending[string(purpose)] = codeMap(c)
+	}
+	r.putMap(attrPendingCodes, pending)
 	r.putBytes(attrMarker, marker)
 	if g.State == user.StateDeleted {
 		put(r, attrTTL, g.Changed.Add(deletedLife).Unix())
@@ -137,6 +144,7 @@ func decodeGuard(id string, item table.Item) (*user.Guard, error) {
 		TOTPStep:        uint64(get[int64](r, attrStep)),
 		RecoveryCodes:   decodeRecovery(r),
 	}
+	decodeGuardCodes(r, g)
 	attempts := r.nested(attrAttempts)
 	for kind := range attempts.item {
 		a := attempts.nested(kind)
@@ -154,6 +162,17 @@ func decodeGuard(id string, item table.Item) (*user.Guard, error) {
 		return nil, corrupt(guardKey(id), r.err)
 	}
 	return g, nil
+}
+
+func decodeGuardCodes(r *record, g *user.Guard) {
+	pending := r.nested(attrPendingCodes)
+	defer r.adopt(pending)
+	for purpose := range pending.item {
+		if g.Codes == nil {
+			g.Codes = make(map[sending.Purpose]otp.Challenge, len(pending.item))
+		}
+		g.Codes[sending.Purpose(purpose)] = decodeCode(pending, purpose)
+	}
 }
 
 // userItems are the items that a user is read from.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/sending"
 )
 
 // Faults of a change of state (wire contract, section 6.9).
@@ -77,10 +78,7 @@ func (s *Service) Reactivate(ctx context.Context, caller access.Caller, id strin
 func (s *Service) Delete(ctx context.Context, caller access.Caller, id string) (*User, error) {
 	t := target{caller, id, access.UserDelete}
 	return s.change(ctx, t, func(u *User, now time.Time) (*fault.Fault, error) {
-		u.Guard.State = StateDeleted
-		u.Guard.Attempts, u.Guard.RecoveryCodes, u.Guard.TOTPStep = nil, nil, 0
-		u.endSessions(now)
-		u.touch(now)
+		u.end(now)
 		return nil, nil
 	})
 }
@@ -107,38 +105,63 @@ type Update struct {
 	Profile  *Profile
 	Email    *Contact
 	Phone    *Contact
-	Password *PasswordChange
+	// EmailCode and PhoneCode ask for codes that verify the new addresses; nil asks
+	// for none.
+	EmailCode, PhoneCode *CodeRequest
+	Password             *PasswordChange
 }
 
-// Update changes what is set. Users may change their own profile, and their own
-// password with the current one; everything else needs user.write.
-func (s *Service) Update(ctx context.Context, caller access.Caller, id string, c Update) (*User, error) {
-	if c.Username != nil || c.Email != nil || c.Phone != nil {
-		if err := caller.RequireAnywhere(access.UserWrite); err != nil {
-			return nil, err
-		}
+// Update changes what is set. Users may change their own profile; their own password
+// with the current one; and, when they have just proved themselves (row S9), their own
+// addresses, to which a code is sent then. Everything else needs user.write. It returns
+// the faults of what is changed, ErrReauthenticate, and those of a message that cannot
+// be sent; then the user is as before.
+func (s *Service) Update(ctx context.Context, caller access.Caller, id string, c Update) (Result, error) {
+	if err := s.mayUpdate(caller, id, c); err != nil {
+		return Result{}, err
 	}
-	if err := selfOr(caller, id, access.UserWrite); err != nil {
-		return nil, err
+	if err := s.acceptableLink(c.EmailCode); err != nil {
+		return Result{}, err
 	}
 	proof, err := s.proofOf(caller, c.Password)
 	if err != nil {
-		return nil, err
+		return Result{}, err
 	}
 	if c, err = s.normal(c); err != nil {
-		return nil, err
+		return Result{}, err
 	}
 	t := target{caller, id, access.UserWrite}
-	return s.change(ctx, t, func(u *User, now time.Time) (*fault.Fault, error) {
+	return s.alter(ctx, t, func(d *draft) (*fault.Fault, error) {
+		opened, denied, err := s.contactCodes(d, contacts{c.Email, c.EmailCode, c.Phone, c.PhoneCode})
+		if denied != nil || err != nil {
+			return denied, err
+		}
 		if c.Password != nil {
-			if denied, err := s.changePassword(ctx, u, *c.Password, proof, now); denied != nil || err != nil {
+			if denied, err := s.changePassword(ctx, d.user, *c.Password, proof, d.now); denied != nil || err != nil {
 				return denied, err
 			}
 		}
-		c.apply(u)
-		u.touch(now)
+		c.apply(d.user)
+		opened.apply(d)
+		d.user.touch(d.now)
 		return nil, nil
 	})
+}
+
+// mayUpdate refuses, before any look-up, what users may not do for themselves.
+func (s *Service) mayUpdate(caller access.Caller, id string, c Update) error {
+	if err := selfOr(caller, id, access.UserWrite); err != nil {
+		return err
+	}
+	if c.Username != nil || claims(c.Email, c.EmailCode) || claims(c.Phone, c.PhoneCode) {
+		if err := caller.RequireAnywhere(access.UserWrite); err != nil {
+			return err
+		}
+	}
+	if c.Email != nil || c.Phone != nil {
+		return s.recent(caller, id)
+	}
+	return nil
 }
 
 // normal returns the update as it is stored and refuses what no user could have. That
@@ -175,11 +198,14 @@ func (c Update) apply(u *User) {
 	if c.Profile != nil {
 		u.Profile = *c.Profile
 	}
-	if c.Email != nil {
+	if c.Email != nil && !keeps(u.Email, *c.Email, c.EmailCode) {
 		u.Email = *c.Email
+		delete(u.Guard.Codes, sending.VerifyEmail)
 	}
-	if c.Phone != nil {
+	if c.Phone != nil && !keeps(u.Phone, *c.Phone, c.PhoneCode) {
 		u.Phone = *c.Phone
+		u.SMSCodes = u.SMSCodes && u.Phone.Address != ""
+		delete(u.Guard.Codes, sending.VerifyPhone)
 	}
 }
 
@@ -194,7 +220,8 @@ type PasswordChange struct {
 // user.write; with it the check counts like any other, and users may do it for
 // themselves. Password factors of the user's sessions stop counting.
 func (s *Service) SetPassword(ctx context.Context, caller access.Caller, id string, c PasswordChange) (*User, error) {
-	return s.Update(ctx, caller, id, Update{Password: &c})
+	r, err := s.Update(ctx, caller, id, Update{Password: &c})
+	return r.User, err
 }
 
 // errPasswordSame is the original's answer to a change that changes nothing.

@@ -50,7 +50,7 @@ func TestUpdateChangesWhatIsSetAndNothingElse(t *testing.T) {
 			want.Guard.Version++
 			want.Guard.Changed = s.Clock.Now()
 			got, err := s.Users.Update(t.Context(), apptest.Admin(), u.ID, c.update)
-			if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			if diff := cmp.Diff(want, got.User); err != nil || diff != "" {
 				t.Errorf("%s: %v, answered (-want +got):\n%s", name, err, diff)
 			}
 			if diff := cmp.Diff(want, get(t, s, u.ID)); diff != "" {

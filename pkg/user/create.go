@@ -22,7 +22,10 @@ type Registration struct {
 	Profile  Profile
 	Email    Contact
 	Phone    Contact
-	Password NewPassword
+	// EmailCode and PhoneCode ask for codes that verify the addresses; nil asks for
+	// none.
+	EmailCode, PhoneCode *CodeRequest
+	Password             NewPassword
 	// TOTPSecret is the seed, in base32, of an authenticator app that the user has
 	// already; empty for none. It counts as confirmed.
 	TOTPSecret string
@@ -40,29 +43,30 @@ func (p NewPassword) empty() bool { return p.Plain == "" && p.Hash == "" }
 
 // Create stores a new user, who is active at once. The caller needs user.write in
 // the organization. It returns ErrExists for a taken id, ErrLoginNameTaken for a
-// taken login name, and faults of kind InvalidArgument for bad input, password
-// policy included.
-func (s *Service) Create(ctx context.Context, caller access.Caller, n Registration) (*User, error) {
+// taken login name, faults of kind InvalidArgument for bad input, password policy
+// included, and the faults of a message that cannot be sent; then there is no user.
+func (s *Service) Create(ctx context.Context, caller access.Caller, n Registration) (Result, error) {
 	if err := caller.RequireAnywhere(access.UserWrite); err != nil {
-		return nil, err
+		return Result{}, err
 	}
 	organization, err := s.Organization(n.Organization, caller)
 	if err != nil {
-		return nil, err
+		return Result{}, err
 	}
 	if err := caller.Require(access.UserWrite, organization); err != nil {
-		return nil, err
+		return Result{}, err
+	}
+	if err := s.acceptableLink(n.EmailCode); err != nil {
+		return Result{}, err
 	}
 	u, err := s.build(ctx, n, s.now())
 	if err != nil {
-		return nil, err
+		return Result{}, err
 	}
 	u.Organization = organization
-	save := func() error { return s.c.Store.SaveUser(ctx, nil, u) }
-	if err := s.c.Retry.OnConflict(ctx, save); err != nil {
-		return nil, err
-	}
-	return u, nil
+	proving := contacts{&u.Email, n.EmailCode, &u.Phone, n.PhoneCode}
+	return s.run(ctx, func(d *draft) (*fault.Fault, error) { return s.openContacts(d, proving) },
+		func() (*draft, error) { return &draft{user: u.Clone()}, nil })
 }
 
 func (s *Service) build(ctx context.Context, n Registration, now time.Time) (*User, error) {

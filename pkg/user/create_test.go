@@ -40,7 +40,7 @@ func create(t *testing.T, s *apptest.Service, n user.Registration) *user.User {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return u
+	return u.User
 }
 
 func get(t *testing.T, s *apptest.Service, id string) *user.User {

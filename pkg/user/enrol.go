@@ -31,19 +31,33 @@ var (
 // enrol changes the authenticators of a user: their own after a recent check, or
 // anybody's with the permission.
 func (s *Service) enrol(ctx context.Context, t target, decide func(u *User, now time.Time) error) (*User, error) {
-	if t.caller.IsUser(t.id) && s.now().Sub(t.caller.AuthenticatedAt) > s.c.Reauthentication {
-		return nil, ErrReauthenticate
+	if err := s.recent(t.caller, t.id); err != nil {
+		return nil, err
 	}
 	return s.change(ctx, t, func(u *User, now time.Time) (*fault.Fault, error) {
-		var denied *fault.Fault
-		if err := decide(u, now); errors.As(err, &denied) {
-			return denied, nil
-		} else if err != nil {
-			return nil, err
-		}
-		u.touch(now)
-		return nil, nil
+		return settle(u, now, decide)
 	})
+}
+
+// settle runs a decision that either changes the user or is denied.
+func settle(u *User, now time.Time, decide func(u *User, now time.Time) error) (*fault.Fault, error) {
+	var denied *fault.Fault
+	if err := decide(u, now); errors.As(err, &denied) {
+		return denied, nil
+	} else if err != nil {
+		return nil, err
+	}
+	u.touch(now)
+	return nil, nil
+}
+
+// recent returns ErrReauthenticate to users whose last check is too long ago for what
+// they want to change of themselves.
+func (s *Service) recent(caller access.Caller, id string) error {
+	if caller.IsUser(id) && s.now().Sub(caller.AuthenticatedAt) > s.c.Reauthentication {
+		return ErrReauthenticate
+	}
+	return nil
 }
 
 // NewTOTP is what an authenticator app needs.

@@ -31,6 +31,8 @@ type KeyRequest struct {
 	Kind       passkey.Kind
 	RPID       string
 	Attachment passkey.Attachment
+	// Code stands in for a permission; nil asks for the caller's.
+	Code *RegistrationCode
 }
 
 // NewKey is what a browser needs to make a key.
@@ -43,10 +45,11 @@ type NewKey struct {
 // RegisterKey starts the registration of a passkey or U2F key, which counts once
 // VerifyKey has seen the browser's answer. It takes the place of an unfinished
 // registration of the same kind. It returns passkey.ErrRelyingParty for a domain that
-// is not configured, and a fault of kind FailedPrecondition when there are MaxKeys.
+// is not configured, a fault of kind FailedPrecondition when there are MaxKeys, and
+// ErrRegistrationCode.
 func (s *Service) RegisterKey(ctx context.Context, caller access.Caller, userID string, r KeyRequest) (*User, NewKey, error) {
 	var made NewKey
-	u, err := s.enrol(ctx, target{caller, userID, access.UserCredential}, func(u *User, now time.Time) error {
+	begin := func(u *User, now time.Time) error {
 		u.Keys = slices.DeleteFunc(u.Keys, func(k SecurityKey) bool {
 			return !k.Ready() && (k.Kind == r.Kind || k.Pending.Expired(now))
 		})
@@ -67,7 +70,14 @@ func (s *Service) RegisterKey(ctx context.Context, caller access.Caller, userID 
 		u.Keys = append(u.Keys, SecurityKey{ID: keyID, Kind: r.Kind, Pending: pending})
 		made = NewKey{ID: keyID, Options: options}
 		return nil
-	})
+	}
+	var u *User
+	var err error
+	if r.Code != nil {
+		u, err = s.enrolByCode(ctx, userID, *r.Code, begin)
+	} else {
+		u, err = s.enrol(ctx, target{caller, userID, access.UserCredential}, begin)
+	}
 	if err != nil {
 		return nil, NewKey{}, err
 	}

@@ -1,6 +1,7 @@
 package user
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -61,18 +62,10 @@ const (
 	HardStop = 100
 )
 
-func (l Lockout) limit() int                { return orDefault(l.Limit, defaultLimit) }
-func (l Lockout) firstDelay() time.Duration { return orDefault(l.FirstDelay, defaultFirstDelay) }
-func (l Lockout) maxDelay() time.Duration   { return orDefault(l.MaxDelay, defaultMaxDelay) }
-func (l Lockout) disableAt() int            { return orDefault(l.DisableAt, HardStop) }
-
-func orDefault[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
-}
+func (l Lockout) limit() int                { return cmp.Or(l.Limit, defaultLimit) }
+func (l Lockout) firstDelay() time.Duration { return cmp.Or(l.FirstDelay, defaultFirstDelay) }
+func (l Lockout) maxDelay() time.Duration   { return cmp.Or(l.MaxDelay, defaultMaxDelay) }
+func (l Lockout) disableAt() int            { return cmp.Or(l.DisableAt, HardStop) }
 
 // Validate returns an error that names the field that makes no sense.
 func (l Lockout) Validate() error {

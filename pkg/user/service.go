@@ -12,6 +12,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/password"
 	"github.com/stepup-auth/stepup/pkg/retry"
+	"github.com/stepup-auth/stepup/pkg/sending"
 )
 
 // Store keeps users. Its methods return faults of kind Unavailable,
@@ -28,11 +29,14 @@ type Store interface {
 	UserIDsByEmail(ctx context.Context, address string) ([]string, error)
 	// AllUserIDs returns the id of every user.
 	AllUserIDs(ctx context.Context) ([]string, error)
-	// SaveUser commits the step from old to changed, all or nothing. A nil old creates.
-	// It returns fault.Conflict when the stored user is not old any more,
-	// ErrExists when a new user's id is taken, ErrLoginNameTaken when the login
-	// name is, and ErrCredentialTaken when a key's credential id is.
-	SaveUser(ctx context.Context, old, changed *User) error
+	// Usage returns what has been sent to the subjects.
+	Usage(ctx context.Context, subjects []sending.Subject) (map[sending.Subject]sending.Usage, error)
+	// SaveUser commits the change, all or nothing. It returns fault.Conflict when the
+	// stored user, or what was sent, is not what the change assumes; ErrExists when a
+	// new user's id is taken, ErrLoginNameTaken when the login name is, and
+	// ErrCredentialTaken when a key's credential id is; sending.ErrBudget when the
+	// day's budget is spent.
+	SaveUser(ctx context.Context, c Change) error
 }
 
 // Faults of the user service.
@@ -57,7 +61,10 @@ type Config struct {
 	Reauthentication time.Duration
 	// RelyingParties are those that keys may be registered for.
 	RelyingParties *passkey.RelyingParties
-	// Ring seals seeds and makes MACs of recovery codes.
+	// Sending are the limits by channel.
+	Sending   map[sending.Channel]sending.Policy
+	Messenger sending.Messenger
+	// Ring seals seeds, derives codes and makes MACs of recovery codes.
 	Ring   *keyring.Ring
 	Now    func() time.Time
 	Random io.Reader
@@ -100,48 +107,6 @@ func selfOr(caller access.Caller, id string, p access.Permission) error {
 
 func reaches(caller access.Caller, u *User, p access.Permission) bool {
 	return caller.IsUser(u.ID) || caller.Can(p, u.Organization)
-}
-
-// change loads the user, lets decide alter a copy, and commits it. When the race is
-// lost it starts over. What decide denies is returned after what it changed is
-// committed.
-func (s *Service) change(ctx context.Context, t target, decide func(u *User, now time.Time) (*fault.Fault, error)) (*User, error) {
-	if err := selfOr(t.caller, t.id, t.permission); err != nil {
-		return nil, err
-	}
-	var result *User
-	err := s.c.Retry.OnConflict(ctx, func() error {
-		old, err := s.c.Store.User(ctx, t.id)
-		if err != nil {
-			return err
-		}
-		if old == nil || !reaches(t.caller, old, t.permission) {
-			return ErrNotFound
-		}
-		u := old.Clone()
-		denied, err := decide(u, s.now())
-		if err != nil {
-			return err
-		}
-		if u.Guard.Version != old.Guard.Version {
-			if err := s.c.Store.SaveUser(ctx, old, u); err != nil {
-				return err
-			}
-		}
-		result = u
-		if denied != nil {
-			return denied
-		}
-		return nil
-	})
-	return result, err
-}
-
-// target names the user of a change and who asks for it by which right.
-type target struct {
-	caller     access.Caller
-	id         string
-	permission access.Permission
 }
 
 // Organization returns the organization that a new user goes to: the one asked for,

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/sending"
 )
 
 // User is one human with all authenticators.
@@ -96,6 +97,9 @@ type Guard struct {
 	TOTPStep uint64
 	// RecoveryCodes are the unused ones, each as a keyed MAC.
 	RecoveryCodes []otp.RecoveryMAC
+	// Codes are the open ones that were sent about the user, such as to verify an
+	// address.
+	Codes map[sending.Purpose]otp.Challenge
 	// Attempts holds the failed checks by authenticator.
 	Attempts map[Authenticator]Attempts
 }
@@ -131,6 +135,7 @@ func (u *User) Clone() *User {
 func (g *Guard) Clone() *Guard {
 	c := *g
 	c.Attempts = maps.Clone(g.Attempts)
+	c.Codes = maps.Clone(g.Codes)
 	c.RecoveryCodes = slices.Clone(g.RecoveryCodes)
 	return &c
 }
@@ -139,6 +144,14 @@ func (g *Guard) Clone() *Guard {
 func (u *User) touch(now time.Time) {
 	u.Guard.Version++
 	u.Guard.Changed = now
+}
+
+// end makes the user a deleted one, of whom nothing is left but that.
+func (u *User) end(now time.Time) {
+	u.Guard.State = StateDeleted
+	u.Guard.Attempts, u.Guard.RecoveryCodes, u.Guard.Codes, u.Guard.TOTPStep = nil, nil, nil, 0
+	u.endSessions(now)
+	u.touch(now)
 }
 
 // endSessions draws a new epoch. It is later than any before, also for an id that
@@ -162,8 +175,8 @@ func (u *User) MethodsAt(rpID string) []Authenticator {
 		{AuthPasskey, u.hasKey(passkey.Passkey, rpID)},
 		{AuthTOTP, u.TOTP.Confirmed},
 		{AuthU2F, u.hasKey(passkey.U2F, rpID)},
-		{AuthSMS, u.SMSCodes},
-		{AuthEmail, u.EmailCodes},
+		{AuthSMS, u.TakesSMSCodes()},
+		{AuthEmail, u.TakesEmailCodes()},
 		{AuthRecovery, len(u.Guard.RecoveryCodes) > 0},
 	} {
 		if m.ready {
@@ -172,6 +185,13 @@ func (u *User) MethodsAt(rpID string) []Authenticator {
 	}
 	return ready
 }
+
+// TakesSMSCodes reports whether one-time codes can be sent to the user's phone: it stays
+// set up, but not ready, while a new number is not verified.
+func (u *User) TakesSMSCodes() bool { return u.SMSCodes && u.Phone.Verified }
+
+// TakesEmailCodes is the same for mail.
+func (u *User) TakesEmailCodes() bool { return u.EmailCodes && u.Email.Verified }
 
 // HasSecondFactor reports whether the user has set up anything beside the password,
 // which a session must then have checked before it counts as signed in. Recovery

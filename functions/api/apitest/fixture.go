@@ -29,7 +29,9 @@ const (
 	LockedID  = "locked"
 	// FactorsID has an app that is not confirmed, codes by SMS and mail, recovery codes,
 	// and a passkey and a U2F key that are begun.
-	FactorsID  = "factors"
+	FactorsID = "factors"
+	// UnprovedID has addresses that are not verified.
+	UnprovedID = "unproved"
 	InactiveID = "inactive"
 )
 
@@ -122,12 +124,12 @@ func seedKey(ctx context.Context, a *app.App) error {
 }
 
 func seedUsers(ctx context.Context, a *app.App) error {
-	for _, id := range []string{UserID, LockedID, InactiveID, FactorsID} {
+	for _, id := range []string{UserID, LockedID, InactiveID, FactorsID, UnprovedID} {
 		r := user.Registration{
 			ID:      id,
 			Profile: user.Profile{GivenName: "Ada", FamilyName: "Lovelace", Language: "en"},
-			Email:   user.Contact{Address: id + "@example.com", Verified: true},
-			Phone:   user.Contact{Address: "+41446681800", Verified: true},
+			Email:   user.Contact{Address: id + "@example.com", Verified: id != UnprovedID},
+			Phone:   user.Contact{Address: "+41446681800", Verified: id != UnprovedID},
 		}
 		if id == UserID {
 			r.Password.Plain = Password

@@ -103,7 +103,7 @@ func New(t testing.TB, o Options) *Service {
 	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: ring, Logs: &Log{}}
 	s.Inbox = inbox.New(inbox.DefaultCapacity, s.Clock.Now)
 	s.App, err = app.New(app.Parts{
-		Config: c, Table: o.Table, Ring: ring, Sender: s.Inbox, Now: s.Clock.Now, Random: o.Random,
+		Config: c, Table: o.Table, Ring: ring, Sender: s.Inbox.Router(), Now: s.Clock.Now, Random: o.Random,
 		Logger: slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	must(t, err)
@@ -164,7 +164,7 @@ func (s *Service) register(t testing.TB, loginName string, p user.NewPassword) *
 		Password: p,
 	})
 	must(t, err)
-	return u
+	return u.User
 }
 
 // NewSession creates a session as Admin.

@@ -65,6 +65,9 @@ func (b *Inbox) Send(_ context.Context, m notify.Rendered) (notify.Receipt, erro
 	return notify.Receipt{Provider: provider, MessageID: id}, nil
 }
 
+// Router sends over every channel into the inbox.
+func (b *Inbox) Router() notify.Router { return notify.Router{SMS: b, Email: b} }
+
 // Messages returns what was sent, newest first.
 func (b *Inbox) Messages() []Message {
 	b.mu.Lock()

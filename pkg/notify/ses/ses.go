@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/mail"
 	"regexp"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
@@ -107,7 +109,7 @@ func (s *Sender) Send(ctx context.Context, m notify.Rendered) (notify.Receipt, e
 // link.
 func (s *Sender) input(m notify.Rendered) *sesv2.SendEmailInput {
 	in := &sesv2.SendEmailInput{
-		FromEmailAddress: aws.String(s.opts.From),
+		FromEmailAddress: aws.String(header(s.opts.From)),
 		Destination:      &types.Destination{ToAddresses: []string{m.To}},
 		Content: &types.EmailContent{Simple: &types.Message{
 			Subject: content(m.Subject),
@@ -119,13 +121,24 @@ func (s *Sender) input(m notify.Rendered) *sesv2.SendEmailInput {
 		}},
 	}
 	if s.opts.ReplyTo != "" {
-		in.ReplyToAddresses = []string{s.opts.ReplyTo}
+		in.ReplyToAddresses = []string{header(s.opts.ReplyTo)}
 	}
 	if s.opts.ConfigurationSet != "" {
 		in.ConfigurationSetName = aws.String(s.opts.ConfigurationSet)
 	}
 	return in
 }
+
+// header returns an address, which New has checked, as SES takes it: a name beyond ASCII
+// must be encoded (RFC 2047), which SES leaves to its callers.
+func header(address string) string {
+	if parsed, err := mail.ParseAddress(address); err == nil && strings.ContainsFunc(address, beyondASCII) {
+		return parsed.String()
+	}
+	return address
+}
+
+func beyondASCII(r rune) bool { return r > unicode.MaxASCII }
 
 func content(text string) *types.Content {
 	return &types.Content{Data: aws.String(text), Charset: aws.String("UTF-8")}

@@ -91,6 +91,18 @@ func TestOptionsTravel(t *testing.T) {
 	}
 }
 
+func TestNamesBeyondASCIIAreEncoded(t *testing.T) {
+	t.Parallel()
+	s, server := sender(t, ses.Options{From: "Müller <login@example.com>", ReplyTo: "Hilfe für Sie <help@example.com>"}, 0)
+	if _, err := s.Send(t.Context(), message); err != nil {
+		t.Fatalf("Send: %v", err)
+	}
+	got := server.Mails()[0]
+	if got.From != "=?utf-8?q?M=C3=BCller?= <login@example.com>" || !cmp.Equal(got.ReplyTo, []string{"=?utf-8?q?Hilfe_f=C3=BCr_Sie?= <help@example.com>"}) {
+		t.Errorf("from %q, reply to %q", got.From, got.ReplyTo)
+	}
+}
+
 func TestRefusalsBecomeFaultsAndAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -17,11 +17,11 @@ package dynoxide
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +32,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/stepup-auth/stepup/pkg/table"
+	"github.com/stepup-auth/stepup/test/emulators"
 )
+
+// server is a running Dynoxide.
+type server struct {
+	*emulators.Server
+
+	tables atomic.Int64
+}
 
 // shared starts the server of this test binary when the first test asks for it.
 var shared = sync.OnceValues(func() (*server, error) {
@@ -40,7 +48,11 @@ var shared = sync.OnceValues(func() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return start(binary)
+	s, err := emulators.Start(binary)
+	if err != nil {
+		return nil, err
+	}
+	return &server{Server: s}, nil
 })
 
 // Client returns a client of this test binary's server. It repeats nothing but
@@ -91,7 +103,7 @@ const source = "infra/data.yaml"
 
 func definition(t testing.TB) *tableDefinition {
 	t.Helper()
-	root, err := moduleRoot()
+	root, err := emulators.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +120,7 @@ func definition(t testing.TB) *tableDefinition {
 
 func (s *server) client() *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{
-		BaseEndpoint: aws.String("http://" + s.addr),
+		BaseEndpoint: aws.String("http://" + s.Addr),
 		Region:       "us-east-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
 		Retryer:      resets(),
@@ -130,32 +142,9 @@ func locate() (string, error) {
 	if path := os.Getenv("DYNOXIDE"); path != "" {
 		return path, nil
 	}
-	root, err := moduleRoot()
+	path, err := emulators.Locate("@dynoxide/linux-x64/dynoxide")
 	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(root, "test/emulators/node_modules/@dynoxide/linux-x64/dynoxide")
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%w\ninstall it with: npm ci --prefix test/emulators --ignore-scripts --no-audit --no-fund\n"+
-			"or set DYNOXIDE to the path of a dynoxide executable", err)
+		return "", fmt.Errorf("%w\nor set DYNOXIDE to the path of a dynoxide executable", err)
 	}
 	return path, nil
-}
-
-// moduleRoot returns the nearest folder above the working directory with a go.mod.
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("no go.mod above the working directory")
-		}
-		dir = parent
-	}
 }

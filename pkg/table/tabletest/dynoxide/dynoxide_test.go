@@ -1,16 +1,11 @@
 package dynoxide_test
 
 import (
-	"bytes"
-	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -114,34 +109,6 @@ func TestTemplateWithoutTheTableIsRefused(t *testing.T) {
 	}
 }
 
-func TestServerEndsWhenItIsStopped(t *testing.T) {
-	t.Parallel()
-	binary, err := dynoxide.Locate()
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr, err := dynoxide.StartStop(binary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if answers(addr) {
-		t.Errorf("a stopped server answers at %s", addr)
-	}
-}
-
-func TestServerThatCannotStartSaysSo(t *testing.T) {
-	t.Parallel()
-	for name, binary := range map[string]string{
-		"missing":      filepath.Join(t.TempDir(), "missing"),
-		"ends at once": "false",
-	} {
-		_, err := dynoxide.StartStop(binary)
-		if err == nil || !strings.Contains(err.Error(), binary) || !strings.Contains(err.Error(), "ended before it answered") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 // TestMissingServerNamesTheCure changes the environment and the working directory,
 // and so does not run beside others.
 func TestMissingServerNamesTheCure(t *testing.T) {
@@ -158,44 +125,4 @@ func TestMissingServerNamesTheCure(t *testing.T) {
 	if path, err := dynoxide.Locate(); path != "/elsewhere/dynoxide" || err != nil {
 		t.Errorf("got %q, %v", path, err)
 	}
-}
-
-// orphan tells a child of the next test to start a server and die.
-const orphan = "DYNOXIDE_TEST_ORPHAN"
-
-// TestServerDiesWithTheTestBinary has a child die without any chance to clean up.
-func TestServerDiesWithTheTestBinary(t *testing.T) {
-	if os.Getenv(orphan) != "" {
-		addr, err := dynoxide.Addr()
-		fmt.Println(addr, err)
-		self, _ := os.FindProcess(os.Getpid())
-		_ = self.Kill()
-		select {}
-	}
-	t.Parallel()
-	child := exec.Command(os.Args[0], "-test.run=^TestServerDiesWithTheTestBinary$")
-	child.Env = append(os.Environ(), orphan+"=1")
-	var out bytes.Buffer
-	child.Stdout = &out
-	if err := child.Run(); err == nil {
-		t.Fatal("the child was not killed")
-	}
-	addr, problem, _ := strings.Cut(strings.TrimSpace(out.String()), " ")
-	if problem != "<nil>" {
-		t.Fatalf("the child had no server: %s", out.String())
-	}
-	for deadline := time.Now().Add(10 * time.Second); answers(addr); {
-		if time.Now().After(deadline) {
-			t.Fatalf("the server at %s outlived its test binary", addr)
-		}
-	}
-}
-
-func answers(addr string) bool {
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		return false
-	}
-	_ = conn.Close()
-	return true
 }

@@ -8,6 +8,7 @@ package userv2
 
 import (
 	_ "github.com/envoyproxy/protoc-gen-validate/validate"
+	v2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -27,7 +28,7 @@ type SetHumanEmail struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The address.
 	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
-	// How the address is verified. Unset mails a code with the default link.
+	// How the address is verified. Unset mails a code where the deployment can.
 	//
 	// Types that are valid to be assigned to Verification:
 	//
@@ -193,8 +194,7 @@ func (x *HumanEmail) GetIsVerified() bool {
 // SendEmailVerificationCode mails the code to the address that it verifies.
 type SendEmailVerificationCode struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Link to put into the mail, as a Go text/template. The default link is used when it is
-	// absent.
+	// Link to put into the mail beside the code, as a Go text/template.
 	UrlTemplate   *string `protobuf:"bytes,1,opt,name=url_template,json=urlTemplate,proto3,oneof" json:"url_template,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -274,11 +274,591 @@ func (*ReturnEmailVerificationCode) Descriptor() ([]byte, []int) {
 	return file_zitadel_user_v2_email_proto_rawDescGZIP(), []int{3}
 }
 
+// SetEmailRequest replaces a user's e-mail address.
+type SetEmailRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The address.
+	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	// How the address is verified. Unset sends a code where the deployment can.
+	//
+	// Types that are valid to be assigned to Verification:
+	//
+	//	*SetEmailRequest_SendCode
+	//	*SetEmailRequest_ReturnCode
+	//	*SetEmailRequest_IsVerified
+	Verification  isSetEmailRequest_Verification `protobuf_oneof:"verification"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetEmailRequest) Reset() {
+	*x = SetEmailRequest{}
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetEmailRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetEmailRequest) ProtoMessage() {}
+
+func (x *SetEmailRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetEmailRequest.ProtoReflect.Descriptor instead.
+func (*SetEmailRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_email_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SetEmailRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *SetEmailRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *SetEmailRequest) GetVerification() isSetEmailRequest_Verification {
+	if x != nil {
+		return x.Verification
+	}
+	return nil
+}
+
+func (x *SetEmailRequest) GetSendCode() *SendEmailVerificationCode {
+	if x != nil {
+		if x, ok := x.Verification.(*SetEmailRequest_SendCode); ok {
+			return x.SendCode
+		}
+	}
+	return nil
+}
+
+func (x *SetEmailRequest) GetReturnCode() *ReturnEmailVerificationCode {
+	if x != nil {
+		if x, ok := x.Verification.(*SetEmailRequest_ReturnCode); ok {
+			return x.ReturnCode
+		}
+	}
+	return nil
+}
+
+func (x *SetEmailRequest) GetIsVerified() bool {
+	if x != nil {
+		if x, ok := x.Verification.(*SetEmailRequest_IsVerified); ok {
+			return x.IsVerified
+		}
+	}
+	return false
+}
+
+type isSetEmailRequest_Verification interface {
+	isSetEmailRequest_Verification()
+}
+
+type SetEmailRequest_SendCode struct {
+	// Send a code.
+	SendCode *SendEmailVerificationCode `protobuf:"bytes,3,opt,name=send_code,json=sendCode,proto3,oneof"`
+}
+
+type SetEmailRequest_ReturnCode struct {
+	// Return the code to the caller.
+	ReturnCode *ReturnEmailVerificationCode `protobuf:"bytes,4,opt,name=return_code,json=returnCode,proto3,oneof"`
+}
+
+type SetEmailRequest_IsVerified struct {
+	// The caller's word that the address is verified. Only true is accepted.
+	IsVerified bool `protobuf:"varint,5,opt,name=is_verified,json=isVerified,proto3,oneof"`
+}
+
+func (*SetEmailRequest_SendCode) isSetEmailRequest_Verification() {}
+
+func (*SetEmailRequest_ReturnCode) isSetEmailRequest_Verification() {}
+
+func (*SetEmailRequest_IsVerified) isSetEmailRequest_Verification() {}
+
+// SetEmailResponse confirms the new address.
+type SetEmailResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	// The code, when its return was asked for.
+	VerificationCode *string `protobuf:"bytes,2,opt,name=verification_code,json=verificationCode,proto3,oneof" json:"verification_code,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *SetEmailResponse) Reset() {
+	*x = SetEmailResponse{}
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetEmailResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetEmailResponse) ProtoMessage() {}
+
+func (x *SetEmailResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetEmailResponse.ProtoReflect.Descriptor instead.
+func (*SetEmailResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_email_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SetEmailResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *SetEmailResponse) GetVerificationCode() string {
+	if x != nil && x.VerificationCode != nil {
+		return *x.VerificationCode
+	}
+	return ""
+}
+
+// SendEmailCodeRequest asks for a code that verifies a user's e-mail address.
+type SendEmailCodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// What becomes of the code. Unset sends it.
+	//
+	// Types that are valid to be assigned to Verification:
+	//
+	//	*SendEmailCodeRequest_SendCode
+	//	*SendEmailCodeRequest_ReturnCode
+	Verification  isSendEmailCodeRequest_Verification `protobuf_oneof:"verification"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendEmailCodeRequest) Reset() {
+	*x = SendEmailCodeRequest{}
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendEmailCodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendEmailCodeRequest) ProtoMessage() {}
+
+func (x *SendEmailCodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendEmailCodeRequest.ProtoReflect.Descriptor instead.
+func (*SendEmailCodeRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_email_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SendEmailCodeRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *SendEmailCodeRequest) GetVerification() isSendEmailCodeRequest_Verification {
+	if x != nil {
+		return x.Verification
+	}
+	return nil
+}
+
+func (x *SendEmailCodeRequest) GetSendCode() *SendEmailVerificationCode {
+	if x != nil {
+		if x, ok := x.Verification.(*SendEmailCodeRequest_SendCode); ok {
+			return x.SendCode
+		}
+	}
+	return nil
+}
+
+func (x *SendEmailCodeRequest) GetReturnCode() *ReturnEmailVerificationCode {
+	if x != nil {
+		if x, ok := x.Verification.(*SendEmailCodeRequest_ReturnCode); ok {
+			return x.ReturnCode
+		}
+	}
+	return nil
+}
+
+type isSendEmailCodeRequest_Verification interface {
+	isSendEmailCodeRequest_Verification()
+}
+
+type SendEmailCodeRequest_SendCode struct {
+	// Send a code.
+	SendCode *SendEmailVerificationCode `protobuf:"bytes,2,opt,name=send_code,json=sendCode,proto3,oneof"`
+}
+
+type SendEmailCodeRequest_ReturnCode struct {
+	// Return the code to the caller.
+	ReturnCode *ReturnEmailVerificationCode `protobuf:"bytes,3,opt,name=return_code,json=returnCode,proto3,oneof"`
+}
+
+func (*SendEmailCodeRequest_SendCode) isSendEmailCodeRequest_Verification() {}
+
+func (*SendEmailCodeRequest_ReturnCode) isSendEmailCodeRequest_Verification() {}
+
+// SendEmailCodeResponse confirms that there is a code.
+type SendEmailCodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	// The code, when its return was asked for.
+	VerificationCode *string `protobuf:"bytes,2,opt,name=verification_code,json=verificationCode,proto3,oneof" json:"verification_code,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *SendEmailCodeResponse) Reset() {
+	*x = SendEmailCodeResponse{}
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendEmailCodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendEmailCodeResponse) ProtoMessage() {}
+
+func (x *SendEmailCodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendEmailCodeResponse.ProtoReflect.Descriptor instead.
+func (*SendEmailCodeResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_email_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SendEmailCodeResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *SendEmailCodeResponse) GetVerificationCode() string {
+	if x != nil && x.VerificationCode != nil {
+		return *x.VerificationCode
+	}
+	return ""
+}
+
+// ResendEmailCodeRequest asks for another code, which takes the place of the last one.
+type ResendEmailCodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// What becomes of the code. Unset sends it.
+	//
+	// Types that are valid to be assigned to Verification:
+	//
+	//	*ResendEmailCodeRequest_SendCode
+	//	*ResendEmailCodeRequest_ReturnCode
+	Verification  isResendEmailCodeRequest_Verification `protobuf_oneof:"verification"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResendEmailCodeRequest) Reset() {
+	*x = ResendEmailCodeRequest{}
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResendEmailCodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResendEmailCodeRequest) ProtoMessage() {}
+
+func (x *ResendEmailCodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResendEmailCodeRequest.ProtoReflect.Descriptor instead.
+func (*ResendEmailCodeRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_email_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ResendEmailCodeRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ResendEmailCodeRequest) GetVerification() isResendEmailCodeRequest_Verification {
+	if x != nil {
+		return x.Verification
+	}
+	return nil
+}
+
+func (x *ResendEmailCodeRequest) GetSendCode() *SendEmailVerificationCode {
+	if x != nil {
+		if x, ok := x.Verification.(*ResendEmailCodeRequest_SendCode); ok {
+			return x.SendCode
+		}
+	}
+	return nil
+}
+
+func (x *ResendEmailCodeRequest) GetReturnCode() *ReturnEmailVerificationCode {
+	if x != nil {
+		if x, ok := x.Verification.(*ResendEmailCodeRequest_ReturnCode); ok {
+			return x.ReturnCode
+		}
+	}
+	return nil
+}
+
+type isResendEmailCodeRequest_Verification interface {
+	isResendEmailCodeRequest_Verification()
+}
+
+type ResendEmailCodeRequest_SendCode struct {
+	// Send a code.
+	SendCode *SendEmailVerificationCode `protobuf:"bytes,2,opt,name=send_code,json=sendCode,proto3,oneof"`
+}
+
+type ResendEmailCodeRequest_ReturnCode struct {
+	// Return the code to the caller.
+	ReturnCode *ReturnEmailVerificationCode `protobuf:"bytes,3,opt,name=return_code,json=returnCode,proto3,oneof"`
+}
+
+func (*ResendEmailCodeRequest_SendCode) isResendEmailCodeRequest_Verification() {}
+
+func (*ResendEmailCodeRequest_ReturnCode) isResendEmailCodeRequest_Verification() {}
+
+// ResendEmailCodeResponse confirms that there is another code.
+type ResendEmailCodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	// The code, when its return was asked for.
+	VerificationCode *string `protobuf:"bytes,2,opt,name=verification_code,json=verificationCode,proto3,oneof" json:"verification_code,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ResendEmailCodeResponse) Reset() {
+	*x = ResendEmailCodeResponse{}
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResendEmailCodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResendEmailCodeResponse) ProtoMessage() {}
+
+func (x *ResendEmailCodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResendEmailCodeResponse.ProtoReflect.Descriptor instead.
+func (*ResendEmailCodeResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_email_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ResendEmailCodeResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *ResendEmailCodeResponse) GetVerificationCode() string {
+	if x != nil && x.VerificationCode != nil {
+		return *x.VerificationCode
+	}
+	return ""
+}
+
+// VerifyEmailRequest proves a user's access to their e-mail address.
+type VerifyEmailRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The code that was sent to the address.
+	VerificationCode string `protobuf:"bytes,2,opt,name=verification_code,json=verificationCode,proto3" json:"verification_code,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *VerifyEmailRequest) Reset() {
+	*x = VerifyEmailRequest{}
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyEmailRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyEmailRequest) ProtoMessage() {}
+
+func (x *VerifyEmailRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyEmailRequest.ProtoReflect.Descriptor instead.
+func (*VerifyEmailRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_email_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *VerifyEmailRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *VerifyEmailRequest) GetVerificationCode() string {
+	if x != nil {
+		return x.VerificationCode
+	}
+	return ""
+}
+
+// VerifyEmailResponse confirms that the address is verified.
+type VerifyEmailResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details       *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyEmailResponse) Reset() {
+	*x = VerifyEmailResponse{}
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyEmailResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyEmailResponse) ProtoMessage() {}
+
+func (x *VerifyEmailResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_email_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyEmailResponse.ProtoReflect.Descriptor instead.
+func (*VerifyEmailResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_email_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *VerifyEmailResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
 var File_zitadel_user_v2_email_proto protoreflect.FileDescriptor
 
 const file_zitadel_user_v2_email_proto_rawDesc = "" +
 	"\n" +
-	"\x1bzitadel/user/v2/email.proto\x12\x0fzitadel.user.v2\x1a\x17validate/validate.proto\"\x82\x02\n" +
+	"\x1bzitadel/user/v2/email.proto\x12\x0fzitadel.user.v2\x1a\x17validate/validate.proto\x1a\x1ezitadel/object/v2/object.proto\"\x82\x02\n" +
 	"\rSetHumanEmail\x12\"\n" +
 	"\x05email\x18\x01 \x01(\tB\f\xfaB\tr\a\x10\x01\x18\xc8\x01`\x01R\x05email\x12I\n" +
 	"\tsend_code\x18\x02 \x01(\v2*.zitadel.user.v2.SendEmailVerificationCodeH\x00R\bsendCode\x12O\n" +
@@ -296,7 +876,49 @@ const file_zitadel_user_v2_email_proto_rawDesc = "" +
 	"\furl_template\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01H\x00R\vurlTemplate\x88\x01\x01B\x0f\n" +
 	"\r_url_template\"\x1d\n" +
-	"\x1bReturnEmailVerificationCodeB>Z<github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2;userv2b\x06proto3"
+	"\x1bReturnEmailVerificationCode\"\xb2\x02\n" +
+	"\x0fSetEmailRequest\x12#\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x12\"\n" +
+	"\x05email\x18\x02 \x01(\tB\f\xfaB\tr\a\x10\x01\x18\xc8\x01`\x01R\x05email\x12I\n" +
+	"\tsend_code\x18\x03 \x01(\v2*.zitadel.user.v2.SendEmailVerificationCodeH\x00R\bsendCode\x12O\n" +
+	"\vreturn_code\x18\x04 \x01(\v2,.zitadel.user.v2.ReturnEmailVerificationCodeH\x00R\n" +
+	"returnCode\x12*\n" +
+	"\vis_verified\x18\x05 \x01(\bB\a\xfaB\x04j\x02\b\x01H\x00R\n" +
+	"isVerifiedB\x0e\n" +
+	"\fverification\"\x90\x01\n" +
+	"\x10SetEmailResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x120\n" +
+	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01B\x14\n" +
+	"\x12_verification_code\"\xe7\x01\n" +
+	"\x14SendEmailCodeRequest\x12#\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x12I\n" +
+	"\tsend_code\x18\x02 \x01(\v2*.zitadel.user.v2.SendEmailVerificationCodeH\x00R\bsendCode\x12O\n" +
+	"\vreturn_code\x18\x03 \x01(\v2,.zitadel.user.v2.ReturnEmailVerificationCodeH\x00R\n" +
+	"returnCodeB\x0e\n" +
+	"\fverification\"\x95\x01\n" +
+	"\x15SendEmailCodeResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x120\n" +
+	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01B\x14\n" +
+	"\x12_verification_code\"\xe9\x01\n" +
+	"\x16ResendEmailCodeRequest\x12#\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x12I\n" +
+	"\tsend_code\x18\x02 \x01(\v2*.zitadel.user.v2.SendEmailVerificationCodeH\x00R\bsendCode\x12O\n" +
+	"\vreturn_code\x18\x03 \x01(\v2,.zitadel.user.v2.ReturnEmailVerificationCodeH\x00R\n" +
+	"returnCodeB\x0e\n" +
+	"\fverification\"\x97\x01\n" +
+	"\x17ResendEmailCodeResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x120\n" +
+	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01B\x14\n" +
+	"\x12_verification_code\"q\n" +
+	"\x12VerifyEmailRequest\x12#\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x126\n" +
+	"\x11verification_code\x18\x02 \x01(\tB\t\xfaB\x06r\x04\x10\x01\x18\x14R\x10verificationCode\"K\n" +
+	"\x13VerifyEmailResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetailsB>Z<github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2;userv2b\x06proto3"
 
 var (
 	file_zitadel_user_v2_email_proto_rawDescOnce sync.Once
@@ -310,21 +932,40 @@ func file_zitadel_user_v2_email_proto_rawDescGZIP() []byte {
 	return file_zitadel_user_v2_email_proto_rawDescData
 }
 
-var file_zitadel_user_v2_email_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_zitadel_user_v2_email_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_zitadel_user_v2_email_proto_goTypes = []any{
 	(*SetHumanEmail)(nil),               // 0: zitadel.user.v2.SetHumanEmail
 	(*HumanEmail)(nil),                  // 1: zitadel.user.v2.HumanEmail
 	(*SendEmailVerificationCode)(nil),   // 2: zitadel.user.v2.SendEmailVerificationCode
 	(*ReturnEmailVerificationCode)(nil), // 3: zitadel.user.v2.ReturnEmailVerificationCode
+	(*SetEmailRequest)(nil),             // 4: zitadel.user.v2.SetEmailRequest
+	(*SetEmailResponse)(nil),            // 5: zitadel.user.v2.SetEmailResponse
+	(*SendEmailCodeRequest)(nil),        // 6: zitadel.user.v2.SendEmailCodeRequest
+	(*SendEmailCodeResponse)(nil),       // 7: zitadel.user.v2.SendEmailCodeResponse
+	(*ResendEmailCodeRequest)(nil),      // 8: zitadel.user.v2.ResendEmailCodeRequest
+	(*ResendEmailCodeResponse)(nil),     // 9: zitadel.user.v2.ResendEmailCodeResponse
+	(*VerifyEmailRequest)(nil),          // 10: zitadel.user.v2.VerifyEmailRequest
+	(*VerifyEmailResponse)(nil),         // 11: zitadel.user.v2.VerifyEmailResponse
+	(*v2.Details)(nil),                  // 12: zitadel.object.v2.Details
 }
 var file_zitadel_user_v2_email_proto_depIdxs = []int32{
-	2, // 0: zitadel.user.v2.SetHumanEmail.send_code:type_name -> zitadel.user.v2.SendEmailVerificationCode
-	3, // 1: zitadel.user.v2.SetHumanEmail.return_code:type_name -> zitadel.user.v2.ReturnEmailVerificationCode
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2,  // 0: zitadel.user.v2.SetHumanEmail.send_code:type_name -> zitadel.user.v2.SendEmailVerificationCode
+	3,  // 1: zitadel.user.v2.SetHumanEmail.return_code:type_name -> zitadel.user.v2.ReturnEmailVerificationCode
+	2,  // 2: zitadel.user.v2.SetEmailRequest.send_code:type_name -> zitadel.user.v2.SendEmailVerificationCode
+	3,  // 3: zitadel.user.v2.SetEmailRequest.return_code:type_name -> zitadel.user.v2.ReturnEmailVerificationCode
+	12, // 4: zitadel.user.v2.SetEmailResponse.details:type_name -> zitadel.object.v2.Details
+	2,  // 5: zitadel.user.v2.SendEmailCodeRequest.send_code:type_name -> zitadel.user.v2.SendEmailVerificationCode
+	3,  // 6: zitadel.user.v2.SendEmailCodeRequest.return_code:type_name -> zitadel.user.v2.ReturnEmailVerificationCode
+	12, // 7: zitadel.user.v2.SendEmailCodeResponse.details:type_name -> zitadel.object.v2.Details
+	2,  // 8: zitadel.user.v2.ResendEmailCodeRequest.send_code:type_name -> zitadel.user.v2.SendEmailVerificationCode
+	3,  // 9: zitadel.user.v2.ResendEmailCodeRequest.return_code:type_name -> zitadel.user.v2.ReturnEmailVerificationCode
+	12, // 10: zitadel.user.v2.ResendEmailCodeResponse.details:type_name -> zitadel.object.v2.Details
+	12, // 11: zitadel.user.v2.VerifyEmailResponse.details:type_name -> zitadel.object.v2.Details
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_zitadel_user_v2_email_proto_init() }
@@ -338,13 +979,29 @@ func file_zitadel_user_v2_email_proto_init() {
 		(*SetHumanEmail_IsVerified)(nil),
 	}
 	file_zitadel_user_v2_email_proto_msgTypes[2].OneofWrappers = []any{}
+	file_zitadel_user_v2_email_proto_msgTypes[4].OneofWrappers = []any{
+		(*SetEmailRequest_SendCode)(nil),
+		(*SetEmailRequest_ReturnCode)(nil),
+		(*SetEmailRequest_IsVerified)(nil),
+	}
+	file_zitadel_user_v2_email_proto_msgTypes[5].OneofWrappers = []any{}
+	file_zitadel_user_v2_email_proto_msgTypes[6].OneofWrappers = []any{
+		(*SendEmailCodeRequest_SendCode)(nil),
+		(*SendEmailCodeRequest_ReturnCode)(nil),
+	}
+	file_zitadel_user_v2_email_proto_msgTypes[7].OneofWrappers = []any{}
+	file_zitadel_user_v2_email_proto_msgTypes[8].OneofWrappers = []any{
+		(*ResendEmailCodeRequest_SendCode)(nil),
+		(*ResendEmailCodeRequest_ReturnCode)(nil),
+	}
+	file_zitadel_user_v2_email_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_zitadel_user_v2_email_proto_rawDesc), len(file_zitadel_user_v2_email_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

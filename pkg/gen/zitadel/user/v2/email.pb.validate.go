@@ -629,3 +629,1355 @@ var _ interface {
 	Cause() error
 	ErrorName() string
 } = ReturnEmailVerificationCodeValidationError{}
+
+// Validate checks the field values on SetEmailRequest with the rules defined
+// in the proto definition for this message. If any rules are violated, the
+// first error encountered is returned, or nil if there are no violations.
+func (m *SetEmailRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on SetEmailRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// SetEmailRequestMultiError, or nil if none found.
+func (m *SetEmailRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *SetEmailRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetUserId()); l < 1 || l > 200 {
+		err := SetEmailRequestValidationError{
+			field:  "UserId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if l := utf8.RuneCountInString(m.GetEmail()); l < 1 || l > 200 {
+		err := SetEmailRequestValidationError{
+			field:  "Email",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if err := m._validateEmail(m.GetEmail()); err != nil {
+		err = SetEmailRequestValidationError{
+			field:  "Email",
+			reason: "value must be a valid email address",
+			cause:  err,
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	switch v := m.Verification.(type) {
+	case *SetEmailRequest_SendCode:
+		if v == nil {
+			err := SetEmailRequestValidationError{
+				field:  "Verification",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetSendCode()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, SetEmailRequestValidationError{
+						field:  "SendCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, SetEmailRequestValidationError{
+						field:  "SendCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetSendCode()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return SetEmailRequestValidationError{
+					field:  "SendCode",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	case *SetEmailRequest_ReturnCode:
+		if v == nil {
+			err := SetEmailRequestValidationError{
+				field:  "Verification",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetReturnCode()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, SetEmailRequestValidationError{
+						field:  "ReturnCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, SetEmailRequestValidationError{
+						field:  "ReturnCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetReturnCode()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return SetEmailRequestValidationError{
+					field:  "ReturnCode",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	case *SetEmailRequest_IsVerified:
+		if v == nil {
+			err := SetEmailRequestValidationError{
+				field:  "Verification",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if m.GetIsVerified() != true {
+			err := SetEmailRequestValidationError{
+				field:  "IsVerified",
+				reason: "value must equal true",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+	default:
+		_ = v // ensures v is used
+	}
+
+	if len(errors) > 0 {
+		return SetEmailRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+func (m *SetEmailRequest) _validateHostname(host string) error {
+	s := strings.ToLower(strings.TrimSuffix(host, "."))
+
+	if len(host) > 253 {
+		return errors.New("hostname cannot exceed 253 characters")
+	}
+
+	for _, part := range strings.Split(s, ".") {
+		if l := len(part); l == 0 || l > 63 {
+			return errors.New("hostname part must be non-empty and cannot exceed 63 characters")
+		}
+
+		if part[0] == '-' {
+			return errors.New("hostname parts cannot begin with hyphens")
+		}
+
+		if part[len(part)-1] == '-' {
+			return errors.New("hostname parts cannot end with hyphens")
+		}
+
+		for _, r := range part {
+			if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' {
+				return fmt.Errorf("hostname parts can only contain alphanumeric characters or hyphens, got %q", string(r))
+			}
+		}
+	}
+
+	return nil
+}
+
+func (m *SetEmailRequest) _validateEmail(addr string) error {
+	a, err := mail.ParseAddress(addr)
+	if err != nil {
+		return err
+	}
+	addr = a.Address
+
+	if len(addr) > 254 {
+		return errors.New("email addresses cannot exceed 254 characters")
+	}
+
+	parts := strings.SplitN(addr, "@", 2)
+
+	if len(parts[0]) > 64 {
+		return errors.New("email address local phrase cannot exceed 64 characters")
+	}
+
+	return m._validateHostname(parts[1])
+}
+
+// SetEmailRequestMultiError is an error wrapping multiple validation errors
+// returned by SetEmailRequest.ValidateAll() if the designated constraints
+// aren't met.
+type SetEmailRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m SetEmailRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m SetEmailRequestMultiError) AllErrors() []error { return m }
+
+// SetEmailRequestValidationError is the validation error returned by
+// SetEmailRequest.Validate if the designated constraints aren't met.
+type SetEmailRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e SetEmailRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e SetEmailRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e SetEmailRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e SetEmailRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e SetEmailRequestValidationError) ErrorName() string { return "SetEmailRequestValidationError" }
+
+// Error satisfies the builtin error interface
+func (e SetEmailRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sSetEmailRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = SetEmailRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = SetEmailRequestValidationError{}
+
+// Validate checks the field values on SetEmailResponse with the rules defined
+// in the proto definition for this message. If any rules are violated, the
+// first error encountered is returned, or nil if there are no violations.
+func (m *SetEmailResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on SetEmailResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// SetEmailResponseMultiError, or nil if none found.
+func (m *SetEmailResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *SetEmailResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, SetEmailResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, SetEmailResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return SetEmailResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if m.VerificationCode != nil {
+		// no validation rules for VerificationCode
+	}
+
+	if len(errors) > 0 {
+		return SetEmailResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// SetEmailResponseMultiError is an error wrapping multiple validation errors
+// returned by SetEmailResponse.ValidateAll() if the designated constraints
+// aren't met.
+type SetEmailResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m SetEmailResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m SetEmailResponseMultiError) AllErrors() []error { return m }
+
+// SetEmailResponseValidationError is the validation error returned by
+// SetEmailResponse.Validate if the designated constraints aren't met.
+type SetEmailResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e SetEmailResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e SetEmailResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e SetEmailResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e SetEmailResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e SetEmailResponseValidationError) ErrorName() string { return "SetEmailResponseValidationError" }
+
+// Error satisfies the builtin error interface
+func (e SetEmailResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sSetEmailResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = SetEmailResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = SetEmailResponseValidationError{}
+
+// Validate checks the field values on SendEmailCodeRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *SendEmailCodeRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on SendEmailCodeRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// SendEmailCodeRequestMultiError, or nil if none found.
+func (m *SendEmailCodeRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *SendEmailCodeRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetUserId()); l < 1 || l > 200 {
+		err := SendEmailCodeRequestValidationError{
+			field:  "UserId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	switch v := m.Verification.(type) {
+	case *SendEmailCodeRequest_SendCode:
+		if v == nil {
+			err := SendEmailCodeRequestValidationError{
+				field:  "Verification",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetSendCode()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, SendEmailCodeRequestValidationError{
+						field:  "SendCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, SendEmailCodeRequestValidationError{
+						field:  "SendCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetSendCode()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return SendEmailCodeRequestValidationError{
+					field:  "SendCode",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	case *SendEmailCodeRequest_ReturnCode:
+		if v == nil {
+			err := SendEmailCodeRequestValidationError{
+				field:  "Verification",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetReturnCode()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, SendEmailCodeRequestValidationError{
+						field:  "ReturnCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, SendEmailCodeRequestValidationError{
+						field:  "ReturnCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetReturnCode()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return SendEmailCodeRequestValidationError{
+					field:  "ReturnCode",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	default:
+		_ = v // ensures v is used
+	}
+
+	if len(errors) > 0 {
+		return SendEmailCodeRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+// SendEmailCodeRequestMultiError is an error wrapping multiple validation
+// errors returned by SendEmailCodeRequest.ValidateAll() if the designated
+// constraints aren't met.
+type SendEmailCodeRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m SendEmailCodeRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m SendEmailCodeRequestMultiError) AllErrors() []error { return m }
+
+// SendEmailCodeRequestValidationError is the validation error returned by
+// SendEmailCodeRequest.Validate if the designated constraints aren't met.
+type SendEmailCodeRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e SendEmailCodeRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e SendEmailCodeRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e SendEmailCodeRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e SendEmailCodeRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e SendEmailCodeRequestValidationError) ErrorName() string {
+	return "SendEmailCodeRequestValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e SendEmailCodeRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sSendEmailCodeRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = SendEmailCodeRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = SendEmailCodeRequestValidationError{}
+
+// Validate checks the field values on SendEmailCodeResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *SendEmailCodeResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on SendEmailCodeResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// SendEmailCodeResponseMultiError, or nil if none found.
+func (m *SendEmailCodeResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *SendEmailCodeResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, SendEmailCodeResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, SendEmailCodeResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return SendEmailCodeResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if m.VerificationCode != nil {
+		// no validation rules for VerificationCode
+	}
+
+	if len(errors) > 0 {
+		return SendEmailCodeResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// SendEmailCodeResponseMultiError is an error wrapping multiple validation
+// errors returned by SendEmailCodeResponse.ValidateAll() if the designated
+// constraints aren't met.
+type SendEmailCodeResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m SendEmailCodeResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m SendEmailCodeResponseMultiError) AllErrors() []error { return m }
+
+// SendEmailCodeResponseValidationError is the validation error returned by
+// SendEmailCodeResponse.Validate if the designated constraints aren't met.
+type SendEmailCodeResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e SendEmailCodeResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e SendEmailCodeResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e SendEmailCodeResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e SendEmailCodeResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e SendEmailCodeResponseValidationError) ErrorName() string {
+	return "SendEmailCodeResponseValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e SendEmailCodeResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sSendEmailCodeResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = SendEmailCodeResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = SendEmailCodeResponseValidationError{}
+
+// Validate checks the field values on ResendEmailCodeRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *ResendEmailCodeRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on ResendEmailCodeRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// ResendEmailCodeRequestMultiError, or nil if none found.
+func (m *ResendEmailCodeRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *ResendEmailCodeRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetUserId()); l < 1 || l > 200 {
+		err := ResendEmailCodeRequestValidationError{
+			field:  "UserId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	switch v := m.Verification.(type) {
+	case *ResendEmailCodeRequest_SendCode:
+		if v == nil {
+			err := ResendEmailCodeRequestValidationError{
+				field:  "Verification",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetSendCode()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, ResendEmailCodeRequestValidationError{
+						field:  "SendCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, ResendEmailCodeRequestValidationError{
+						field:  "SendCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetSendCode()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return ResendEmailCodeRequestValidationError{
+					field:  "SendCode",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	case *ResendEmailCodeRequest_ReturnCode:
+		if v == nil {
+			err := ResendEmailCodeRequestValidationError{
+				field:  "Verification",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetReturnCode()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, ResendEmailCodeRequestValidationError{
+						field:  "ReturnCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, ResendEmailCodeRequestValidationError{
+						field:  "ReturnCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetReturnCode()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return ResendEmailCodeRequestValidationError{
+					field:  "ReturnCode",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	default:
+		_ = v // ensures v is used
+	}
+
+	if len(errors) > 0 {
+		return ResendEmailCodeRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+// ResendEmailCodeRequestMultiError is an error wrapping multiple validation
+// errors returned by ResendEmailCodeRequest.ValidateAll() if the designated
+// constraints aren't met.
+type ResendEmailCodeRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m ResendEmailCodeRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m ResendEmailCodeRequestMultiError) AllErrors() []error { return m }
+
+// ResendEmailCodeRequestValidationError is the validation error returned by
+// ResendEmailCodeRequest.Validate if the designated constraints aren't met.
+type ResendEmailCodeRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e ResendEmailCodeRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e ResendEmailCodeRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e ResendEmailCodeRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e ResendEmailCodeRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e ResendEmailCodeRequestValidationError) ErrorName() string {
+	return "ResendEmailCodeRequestValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e ResendEmailCodeRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sResendEmailCodeRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = ResendEmailCodeRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = ResendEmailCodeRequestValidationError{}
+
+// Validate checks the field values on ResendEmailCodeResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *ResendEmailCodeResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on ResendEmailCodeResponse with the
+// rules defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// ResendEmailCodeResponseMultiError, or nil if none found.
+func (m *ResendEmailCodeResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *ResendEmailCodeResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, ResendEmailCodeResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, ResendEmailCodeResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return ResendEmailCodeResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if m.VerificationCode != nil {
+		// no validation rules for VerificationCode
+	}
+
+	if len(errors) > 0 {
+		return ResendEmailCodeResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// ResendEmailCodeResponseMultiError is an error wrapping multiple validation
+// errors returned by ResendEmailCodeResponse.ValidateAll() if the designated
+// constraints aren't met.
+type ResendEmailCodeResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m ResendEmailCodeResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m ResendEmailCodeResponseMultiError) AllErrors() []error { return m }
+
+// ResendEmailCodeResponseValidationError is the validation error returned by
+// ResendEmailCodeResponse.Validate if the designated constraints aren't met.
+type ResendEmailCodeResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e ResendEmailCodeResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e ResendEmailCodeResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e ResendEmailCodeResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e ResendEmailCodeResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e ResendEmailCodeResponseValidationError) ErrorName() string {
+	return "ResendEmailCodeResponseValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e ResendEmailCodeResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sResendEmailCodeResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = ResendEmailCodeResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = ResendEmailCodeResponseValidationError{}
+
+// Validate checks the field values on VerifyEmailRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *VerifyEmailRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on VerifyEmailRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// VerifyEmailRequestMultiError, or nil if none found.
+func (m *VerifyEmailRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *VerifyEmailRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetUserId()); l < 1 || l > 200 {
+		err := VerifyEmailRequestValidationError{
+			field:  "UserId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if l := utf8.RuneCountInString(m.GetVerificationCode()); l < 1 || l > 20 {
+		err := VerifyEmailRequestValidationError{
+			field:  "VerificationCode",
+			reason: "value length must be between 1 and 20 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if len(errors) > 0 {
+		return VerifyEmailRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+// VerifyEmailRequestMultiError is an error wrapping multiple validation errors
+// returned by VerifyEmailRequest.ValidateAll() if the designated constraints
+// aren't met.
+type VerifyEmailRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m VerifyEmailRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m VerifyEmailRequestMultiError) AllErrors() []error { return m }
+
+// VerifyEmailRequestValidationError is the validation error returned by
+// VerifyEmailRequest.Validate if the designated constraints aren't met.
+type VerifyEmailRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e VerifyEmailRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e VerifyEmailRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e VerifyEmailRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e VerifyEmailRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e VerifyEmailRequestValidationError) ErrorName() string {
+	return "VerifyEmailRequestValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e VerifyEmailRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sVerifyEmailRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = VerifyEmailRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = VerifyEmailRequestValidationError{}
+
+// Validate checks the field values on VerifyEmailResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *VerifyEmailResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on VerifyEmailResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// VerifyEmailResponseMultiError, or nil if none found.
+func (m *VerifyEmailResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *VerifyEmailResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, VerifyEmailResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, VerifyEmailResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return VerifyEmailResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if len(errors) > 0 {
+		return VerifyEmailResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// VerifyEmailResponseMultiError is an error wrapping multiple validation
+// errors returned by VerifyEmailResponse.ValidateAll() if the designated
+// constraints aren't met.
+type VerifyEmailResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m VerifyEmailResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m VerifyEmailResponseMultiError) AllErrors() []error { return m }
+
+// VerifyEmailResponseValidationError is the validation error returned by
+// VerifyEmailResponse.Validate if the designated constraints aren't met.
+type VerifyEmailResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e VerifyEmailResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e VerifyEmailResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e VerifyEmailResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e VerifyEmailResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e VerifyEmailResponseValidationError) ErrorName() string {
+	return "VerifyEmailResponseValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e VerifyEmailResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sVerifyEmailResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = VerifyEmailResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = VerifyEmailResponseValidationError{}

@@ -655,6 +655,243 @@ func (x *RemovePasskeyResponse) GetDetails() *v2.Details {
 	return nil
 }
 
+// CreatePasskeyRegistrationLinkRequest asks for a code that entitles its bearer to register one
+// passkey for a user.
+type CreatePasskeyRegistrationLinkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// What becomes of the code. Unset mails a link.
+	//
+	// Types that are valid to be assigned to Medium:
+	//
+	//	*CreatePasskeyRegistrationLinkRequest_SendLink
+	//	*CreatePasskeyRegistrationLinkRequest_ReturnCode
+	Medium        isCreatePasskeyRegistrationLinkRequest_Medium `protobuf_oneof:"medium"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreatePasskeyRegistrationLinkRequest) Reset() {
+	*x = CreatePasskeyRegistrationLinkRequest{}
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePasskeyRegistrationLinkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePasskeyRegistrationLinkRequest) ProtoMessage() {}
+
+func (x *CreatePasskeyRegistrationLinkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePasskeyRegistrationLinkRequest.ProtoReflect.Descriptor instead.
+func (*CreatePasskeyRegistrationLinkRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CreatePasskeyRegistrationLinkRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *CreatePasskeyRegistrationLinkRequest) GetMedium() isCreatePasskeyRegistrationLinkRequest_Medium {
+	if x != nil {
+		return x.Medium
+	}
+	return nil
+}
+
+func (x *CreatePasskeyRegistrationLinkRequest) GetSendLink() *SendPasskeyRegistrationLink {
+	if x != nil {
+		if x, ok := x.Medium.(*CreatePasskeyRegistrationLinkRequest_SendLink); ok {
+			return x.SendLink
+		}
+	}
+	return nil
+}
+
+func (x *CreatePasskeyRegistrationLinkRequest) GetReturnCode() *ReturnPasskeyRegistrationCode {
+	if x != nil {
+		if x, ok := x.Medium.(*CreatePasskeyRegistrationLinkRequest_ReturnCode); ok {
+			return x.ReturnCode
+		}
+	}
+	return nil
+}
+
+type isCreatePasskeyRegistrationLinkRequest_Medium interface {
+	isCreatePasskeyRegistrationLinkRequest_Medium()
+}
+
+type CreatePasskeyRegistrationLinkRequest_SendLink struct {
+	// Mail a link that carries the code.
+	SendLink *SendPasskeyRegistrationLink `protobuf:"bytes,2,opt,name=send_link,json=sendLink,proto3,oneof"`
+}
+
+type CreatePasskeyRegistrationLinkRequest_ReturnCode struct {
+	// Return the code to the caller.
+	ReturnCode *ReturnPasskeyRegistrationCode `protobuf:"bytes,3,opt,name=return_code,json=returnCode,proto3,oneof"`
+}
+
+func (*CreatePasskeyRegistrationLinkRequest_SendLink) isCreatePasskeyRegistrationLinkRequest_Medium() {
+}
+
+func (*CreatePasskeyRegistrationLinkRequest_ReturnCode) isCreatePasskeyRegistrationLinkRequest_Medium() {
+}
+
+// SendPasskeyRegistrationLink mails a link to the user's verified address.
+type SendPasskeyRegistrationLink struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The link, as a Go text/template.
+	UrlTemplate   *string `protobuf:"bytes,1,opt,name=url_template,json=urlTemplate,proto3,oneof" json:"url_template,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendPasskeyRegistrationLink) Reset() {
+	*x = SendPasskeyRegistrationLink{}
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendPasskeyRegistrationLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendPasskeyRegistrationLink) ProtoMessage() {}
+
+func (x *SendPasskeyRegistrationLink) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendPasskeyRegistrationLink.ProtoReflect.Descriptor instead.
+func (*SendPasskeyRegistrationLink) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SendPasskeyRegistrationLink) GetUrlTemplate() string {
+	if x != nil && x.UrlTemplate != nil {
+		return *x.UrlTemplate
+	}
+	return ""
+}
+
+// ReturnPasskeyRegistrationCode returns the code in the response and mails nothing.
+type ReturnPasskeyRegistrationCode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReturnPasskeyRegistrationCode) Reset() {
+	*x = ReturnPasskeyRegistrationCode{}
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReturnPasskeyRegistrationCode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReturnPasskeyRegistrationCode) ProtoMessage() {}
+
+func (x *ReturnPasskeyRegistrationCode) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReturnPasskeyRegistrationCode.ProtoReflect.Descriptor instead.
+func (*ReturnPasskeyRegistrationCode) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{12}
+}
+
+// CreatePasskeyRegistrationLinkResponse confirms that there is a code.
+type CreatePasskeyRegistrationLinkResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	// The code, when its return was asked for.
+	Code          *PasskeyRegistrationCode `protobuf:"bytes,2,opt,name=code,proto3,oneof" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreatePasskeyRegistrationLinkResponse) Reset() {
+	*x = CreatePasskeyRegistrationLinkResponse{}
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePasskeyRegistrationLinkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePasskeyRegistrationLinkResponse) ProtoMessage() {}
+
+func (x *CreatePasskeyRegistrationLinkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_passkey_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePasskeyRegistrationLinkResponse.ProtoReflect.Descriptor instead.
+func (*CreatePasskeyRegistrationLinkResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_passkey_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CreatePasskeyRegistrationLinkResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *CreatePasskeyRegistrationLinkResponse) GetCode() *PasskeyRegistrationCode {
+	if x != nil {
+		return x.Code
+	}
+	return nil
+}
+
 var File_zitadel_user_v2_passkey_proto protoreflect.FileDescriptor
 
 const file_zitadel_user_v2_passkey_proto_rawDesc = "" +
@@ -705,7 +942,23 @@ const file_zitadel_user_v2_passkey_proto_rawDesc = "" +
 	"passkey_id\x18\x02 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\tpasskeyId\"M\n" +
 	"\x15RemovePasskeyResponse\x124\n" +
-	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails*\x8b\x01\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\"\xf5\x01\n" +
+	"$CreatePasskeyRegistrationLinkRequest\x12#\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x12K\n" +
+	"\tsend_link\x18\x02 \x01(\v2,.zitadel.user.v2.SendPasskeyRegistrationLinkH\x00R\bsendLink\x12Q\n" +
+	"\vreturn_code\x18\x03 \x01(\v2..zitadel.user.v2.ReturnPasskeyRegistrationCodeH\x00R\n" +
+	"returnCodeB\b\n" +
+	"\x06medium\"b\n" +
+	"\x1bSendPasskeyRegistrationLink\x122\n" +
+	"\furl_template\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01H\x00R\vurlTemplate\x88\x01\x01B\x0f\n" +
+	"\r_url_template\"\x1f\n" +
+	"\x1dReturnPasskeyRegistrationCode\"\xa9\x01\n" +
+	"%CreatePasskeyRegistrationLinkResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x12A\n" +
+	"\x04code\x18\x02 \x01(\v2(.zitadel.user.v2.PasskeyRegistrationCodeH\x00R\x04code\x88\x01\x01B\a\n" +
+	"\x05_code*\x8b\x01\n" +
 	"\x14PasskeyAuthenticator\x12%\n" +
 	"!PASSKEY_AUTHENTICATOR_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1ePASSKEY_AUTHENTICATOR_PLATFORM\x10\x01\x12(\n" +
@@ -724,40 +977,48 @@ func file_zitadel_user_v2_passkey_proto_rawDescGZIP() []byte {
 }
 
 var file_zitadel_user_v2_passkey_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_zitadel_user_v2_passkey_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_zitadel_user_v2_passkey_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_zitadel_user_v2_passkey_proto_goTypes = []any{
-	(PasskeyAuthenticator)(0),                 // 0: zitadel.user.v2.PasskeyAuthenticator
-	(*Passkey)(nil),                           // 1: zitadel.user.v2.Passkey
-	(*PasskeyRegistrationCode)(nil),           // 2: zitadel.user.v2.PasskeyRegistrationCode
-	(*RegisterPasskeyRequest)(nil),            // 3: zitadel.user.v2.RegisterPasskeyRequest
-	(*RegisterPasskeyResponse)(nil),           // 4: zitadel.user.v2.RegisterPasskeyResponse
-	(*VerifyPasskeyRegistrationRequest)(nil),  // 5: zitadel.user.v2.VerifyPasskeyRegistrationRequest
-	(*VerifyPasskeyRegistrationResponse)(nil), // 6: zitadel.user.v2.VerifyPasskeyRegistrationResponse
-	(*ListPasskeysRequest)(nil),               // 7: zitadel.user.v2.ListPasskeysRequest
-	(*ListPasskeysResponse)(nil),              // 8: zitadel.user.v2.ListPasskeysResponse
-	(*RemovePasskeyRequest)(nil),              // 9: zitadel.user.v2.RemovePasskeyRequest
-	(*RemovePasskeyResponse)(nil),             // 10: zitadel.user.v2.RemovePasskeyResponse
-	(AuthFactorState)(0),                      // 11: zitadel.user.v2.AuthFactorState
-	(*v2.Details)(nil),                        // 12: zitadel.object.v2.Details
-	(*structpb.Struct)(nil),                   // 13: google.protobuf.Struct
-	(*v2.ListDetails)(nil),                    // 14: zitadel.object.v2.ListDetails
+	(PasskeyAuthenticator)(0),                     // 0: zitadel.user.v2.PasskeyAuthenticator
+	(*Passkey)(nil),                               // 1: zitadel.user.v2.Passkey
+	(*PasskeyRegistrationCode)(nil),               // 2: zitadel.user.v2.PasskeyRegistrationCode
+	(*RegisterPasskeyRequest)(nil),                // 3: zitadel.user.v2.RegisterPasskeyRequest
+	(*RegisterPasskeyResponse)(nil),               // 4: zitadel.user.v2.RegisterPasskeyResponse
+	(*VerifyPasskeyRegistrationRequest)(nil),      // 5: zitadel.user.v2.VerifyPasskeyRegistrationRequest
+	(*VerifyPasskeyRegistrationResponse)(nil),     // 6: zitadel.user.v2.VerifyPasskeyRegistrationResponse
+	(*ListPasskeysRequest)(nil),                   // 7: zitadel.user.v2.ListPasskeysRequest
+	(*ListPasskeysResponse)(nil),                  // 8: zitadel.user.v2.ListPasskeysResponse
+	(*RemovePasskeyRequest)(nil),                  // 9: zitadel.user.v2.RemovePasskeyRequest
+	(*RemovePasskeyResponse)(nil),                 // 10: zitadel.user.v2.RemovePasskeyResponse
+	(*CreatePasskeyRegistrationLinkRequest)(nil),  // 11: zitadel.user.v2.CreatePasskeyRegistrationLinkRequest
+	(*SendPasskeyRegistrationLink)(nil),           // 12: zitadel.user.v2.SendPasskeyRegistrationLink
+	(*ReturnPasskeyRegistrationCode)(nil),         // 13: zitadel.user.v2.ReturnPasskeyRegistrationCode
+	(*CreatePasskeyRegistrationLinkResponse)(nil), // 14: zitadel.user.v2.CreatePasskeyRegistrationLinkResponse
+	(AuthFactorState)(0),                          // 15: zitadel.user.v2.AuthFactorState
+	(*v2.Details)(nil),                            // 16: zitadel.object.v2.Details
+	(*structpb.Struct)(nil),                       // 17: google.protobuf.Struct
+	(*v2.ListDetails)(nil),                        // 18: zitadel.object.v2.ListDetails
 }
 var file_zitadel_user_v2_passkey_proto_depIdxs = []int32{
-	11, // 0: zitadel.user.v2.Passkey.state:type_name -> zitadel.user.v2.AuthFactorState
+	15, // 0: zitadel.user.v2.Passkey.state:type_name -> zitadel.user.v2.AuthFactorState
 	2,  // 1: zitadel.user.v2.RegisterPasskeyRequest.code:type_name -> zitadel.user.v2.PasskeyRegistrationCode
 	0,  // 2: zitadel.user.v2.RegisterPasskeyRequest.authenticator:type_name -> zitadel.user.v2.PasskeyAuthenticator
-	12, // 3: zitadel.user.v2.RegisterPasskeyResponse.details:type_name -> zitadel.object.v2.Details
-	13, // 4: zitadel.user.v2.RegisterPasskeyResponse.public_key_credential_creation_options:type_name -> google.protobuf.Struct
-	13, // 5: zitadel.user.v2.VerifyPasskeyRegistrationRequest.public_key_credential:type_name -> google.protobuf.Struct
-	12, // 6: zitadel.user.v2.VerifyPasskeyRegistrationResponse.details:type_name -> zitadel.object.v2.Details
-	14, // 7: zitadel.user.v2.ListPasskeysResponse.details:type_name -> zitadel.object.v2.ListDetails
+	16, // 3: zitadel.user.v2.RegisterPasskeyResponse.details:type_name -> zitadel.object.v2.Details
+	17, // 4: zitadel.user.v2.RegisterPasskeyResponse.public_key_credential_creation_options:type_name -> google.protobuf.Struct
+	17, // 5: zitadel.user.v2.VerifyPasskeyRegistrationRequest.public_key_credential:type_name -> google.protobuf.Struct
+	16, // 6: zitadel.user.v2.VerifyPasskeyRegistrationResponse.details:type_name -> zitadel.object.v2.Details
+	18, // 7: zitadel.user.v2.ListPasskeysResponse.details:type_name -> zitadel.object.v2.ListDetails
 	1,  // 8: zitadel.user.v2.ListPasskeysResponse.result:type_name -> zitadel.user.v2.Passkey
-	12, // 9: zitadel.user.v2.RemovePasskeyResponse.details:type_name -> zitadel.object.v2.Details
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	16, // 9: zitadel.user.v2.RemovePasskeyResponse.details:type_name -> zitadel.object.v2.Details
+	12, // 10: zitadel.user.v2.CreatePasskeyRegistrationLinkRequest.send_link:type_name -> zitadel.user.v2.SendPasskeyRegistrationLink
+	13, // 11: zitadel.user.v2.CreatePasskeyRegistrationLinkRequest.return_code:type_name -> zitadel.user.v2.ReturnPasskeyRegistrationCode
+	16, // 12: zitadel.user.v2.CreatePasskeyRegistrationLinkResponse.details:type_name -> zitadel.object.v2.Details
+	2,  // 13: zitadel.user.v2.CreatePasskeyRegistrationLinkResponse.code:type_name -> zitadel.user.v2.PasskeyRegistrationCode
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_zitadel_user_v2_passkey_proto_init() }
@@ -767,13 +1028,19 @@ func file_zitadel_user_v2_passkey_proto_init() {
 	}
 	file_zitadel_user_v2_factor_proto_init()
 	file_zitadel_user_v2_passkey_proto_msgTypes[2].OneofWrappers = []any{}
+	file_zitadel_user_v2_passkey_proto_msgTypes[10].OneofWrappers = []any{
+		(*CreatePasskeyRegistrationLinkRequest_SendLink)(nil),
+		(*CreatePasskeyRegistrationLinkRequest_ReturnCode)(nil),
+	}
+	file_zitadel_user_v2_passkey_proto_msgTypes[11].OneofWrappers = []any{}
+	file_zitadel_user_v2_passkey_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_zitadel_user_v2_passkey_proto_rawDesc), len(file_zitadel_user_v2_passkey_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

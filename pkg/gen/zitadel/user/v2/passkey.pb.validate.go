@@ -1419,3 +1419,594 @@ var _ interface {
 	Cause() error
 	ErrorName() string
 } = RemovePasskeyResponseValidationError{}
+
+// Validate checks the field values on CreatePasskeyRegistrationLinkRequest
+// with the rules defined in the proto definition for this message. If any
+// rules are violated, the first error encountered is returned, or nil if
+// there are no violations.
+func (m *CreatePasskeyRegistrationLinkRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on CreatePasskeyRegistrationLinkRequest
+// with the rules defined in the proto definition for this message. If any
+// rules are violated, the result is a list of violation errors wrapped in
+// CreatePasskeyRegistrationLinkRequestMultiError, or nil if none found.
+func (m *CreatePasskeyRegistrationLinkRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *CreatePasskeyRegistrationLinkRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetUserId()); l < 1 || l > 200 {
+		err := CreatePasskeyRegistrationLinkRequestValidationError{
+			field:  "UserId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	switch v := m.Medium.(type) {
+	case *CreatePasskeyRegistrationLinkRequest_SendLink:
+		if v == nil {
+			err := CreatePasskeyRegistrationLinkRequestValidationError{
+				field:  "Medium",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetSendLink()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, CreatePasskeyRegistrationLinkRequestValidationError{
+						field:  "SendLink",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, CreatePasskeyRegistrationLinkRequestValidationError{
+						field:  "SendLink",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetSendLink()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return CreatePasskeyRegistrationLinkRequestValidationError{
+					field:  "SendLink",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	case *CreatePasskeyRegistrationLinkRequest_ReturnCode:
+		if v == nil {
+			err := CreatePasskeyRegistrationLinkRequestValidationError{
+				field:  "Medium",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetReturnCode()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, CreatePasskeyRegistrationLinkRequestValidationError{
+						field:  "ReturnCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, CreatePasskeyRegistrationLinkRequestValidationError{
+						field:  "ReturnCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetReturnCode()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return CreatePasskeyRegistrationLinkRequestValidationError{
+					field:  "ReturnCode",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	default:
+		_ = v // ensures v is used
+	}
+
+	if len(errors) > 0 {
+		return CreatePasskeyRegistrationLinkRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+// CreatePasskeyRegistrationLinkRequestMultiError is an error wrapping multiple
+// validation errors returned by
+// CreatePasskeyRegistrationLinkRequest.ValidateAll() if the designated
+// constraints aren't met.
+type CreatePasskeyRegistrationLinkRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m CreatePasskeyRegistrationLinkRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m CreatePasskeyRegistrationLinkRequestMultiError) AllErrors() []error { return m }
+
+// CreatePasskeyRegistrationLinkRequestValidationError is the validation error
+// returned by CreatePasskeyRegistrationLinkRequest.Validate if the designated
+// constraints aren't met.
+type CreatePasskeyRegistrationLinkRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e CreatePasskeyRegistrationLinkRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e CreatePasskeyRegistrationLinkRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e CreatePasskeyRegistrationLinkRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e CreatePasskeyRegistrationLinkRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e CreatePasskeyRegistrationLinkRequestValidationError) ErrorName() string {
+	return "CreatePasskeyRegistrationLinkRequestValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e CreatePasskeyRegistrationLinkRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sCreatePasskeyRegistrationLinkRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = CreatePasskeyRegistrationLinkRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = CreatePasskeyRegistrationLinkRequestValidationError{}
+
+// Validate checks the field values on SendPasskeyRegistrationLink with the
+// rules defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *SendPasskeyRegistrationLink) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on SendPasskeyRegistrationLink with the
+// rules defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// SendPasskeyRegistrationLinkMultiError, or nil if none found.
+func (m *SendPasskeyRegistrationLink) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *SendPasskeyRegistrationLink) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if m.UrlTemplate != nil {
+
+		if l := utf8.RuneCountInString(m.GetUrlTemplate()); l < 1 || l > 200 {
+			err := SendPasskeyRegistrationLinkValidationError{
+				field:  "UrlTemplate",
+				reason: "value length must be between 1 and 200 runes, inclusive",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+	}
+
+	if len(errors) > 0 {
+		return SendPasskeyRegistrationLinkMultiError(errors)
+	}
+
+	return nil
+}
+
+// SendPasskeyRegistrationLinkMultiError is an error wrapping multiple
+// validation errors returned by SendPasskeyRegistrationLink.ValidateAll() if
+// the designated constraints aren't met.
+type SendPasskeyRegistrationLinkMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m SendPasskeyRegistrationLinkMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m SendPasskeyRegistrationLinkMultiError) AllErrors() []error { return m }
+
+// SendPasskeyRegistrationLinkValidationError is the validation error returned
+// by SendPasskeyRegistrationLink.Validate if the designated constraints
+// aren't met.
+type SendPasskeyRegistrationLinkValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e SendPasskeyRegistrationLinkValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e SendPasskeyRegistrationLinkValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e SendPasskeyRegistrationLinkValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e SendPasskeyRegistrationLinkValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e SendPasskeyRegistrationLinkValidationError) ErrorName() string {
+	return "SendPasskeyRegistrationLinkValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e SendPasskeyRegistrationLinkValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sSendPasskeyRegistrationLink.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = SendPasskeyRegistrationLinkValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = SendPasskeyRegistrationLinkValidationError{}
+
+// Validate checks the field values on ReturnPasskeyRegistrationCode with the
+// rules defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *ReturnPasskeyRegistrationCode) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on ReturnPasskeyRegistrationCode with
+// the rules defined in the proto definition for this message. If any rules
+// are violated, the result is a list of violation errors wrapped in
+// ReturnPasskeyRegistrationCodeMultiError, or nil if none found.
+func (m *ReturnPasskeyRegistrationCode) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *ReturnPasskeyRegistrationCode) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if len(errors) > 0 {
+		return ReturnPasskeyRegistrationCodeMultiError(errors)
+	}
+
+	return nil
+}
+
+// ReturnPasskeyRegistrationCodeMultiError is an error wrapping multiple
+// validation errors returned by ReturnPasskeyRegistrationCode.ValidateAll()
+// if the designated constraints aren't met.
+type ReturnPasskeyRegistrationCodeMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m ReturnPasskeyRegistrationCodeMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m ReturnPasskeyRegistrationCodeMultiError) AllErrors() []error { return m }
+
+// ReturnPasskeyRegistrationCodeValidationError is the validation error
+// returned by ReturnPasskeyRegistrationCode.Validate if the designated
+// constraints aren't met.
+type ReturnPasskeyRegistrationCodeValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e ReturnPasskeyRegistrationCodeValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e ReturnPasskeyRegistrationCodeValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e ReturnPasskeyRegistrationCodeValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e ReturnPasskeyRegistrationCodeValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e ReturnPasskeyRegistrationCodeValidationError) ErrorName() string {
+	return "ReturnPasskeyRegistrationCodeValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e ReturnPasskeyRegistrationCodeValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sReturnPasskeyRegistrationCode.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = ReturnPasskeyRegistrationCodeValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = ReturnPasskeyRegistrationCodeValidationError{}
+
+// Validate checks the field values on CreatePasskeyRegistrationLinkResponse
+// with the rules defined in the proto definition for this message. If any
+// rules are violated, the first error encountered is returned, or nil if
+// there are no violations.
+func (m *CreatePasskeyRegistrationLinkResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on CreatePasskeyRegistrationLinkResponse
+// with the rules defined in the proto definition for this message. If any
+// rules are violated, the result is a list of violation errors wrapped in
+// CreatePasskeyRegistrationLinkResponseMultiError, or nil if none found.
+func (m *CreatePasskeyRegistrationLinkResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *CreatePasskeyRegistrationLinkResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, CreatePasskeyRegistrationLinkResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, CreatePasskeyRegistrationLinkResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return CreatePasskeyRegistrationLinkResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if m.Code != nil {
+
+		if all {
+			switch v := interface{}(m.GetCode()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, CreatePasskeyRegistrationLinkResponseValidationError{
+						field:  "Code",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, CreatePasskeyRegistrationLinkResponseValidationError{
+						field:  "Code",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetCode()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return CreatePasskeyRegistrationLinkResponseValidationError{
+					field:  "Code",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	}
+
+	if len(errors) > 0 {
+		return CreatePasskeyRegistrationLinkResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// CreatePasskeyRegistrationLinkResponseMultiError is an error wrapping
+// multiple validation errors returned by
+// CreatePasskeyRegistrationLinkResponse.ValidateAll() if the designated
+// constraints aren't met.
+type CreatePasskeyRegistrationLinkResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m CreatePasskeyRegistrationLinkResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m CreatePasskeyRegistrationLinkResponseMultiError) AllErrors() []error { return m }
+
+// CreatePasskeyRegistrationLinkResponseValidationError is the validation error
+// returned by CreatePasskeyRegistrationLinkResponse.Validate if the
+// designated constraints aren't met.
+type CreatePasskeyRegistrationLinkResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e CreatePasskeyRegistrationLinkResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e CreatePasskeyRegistrationLinkResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e CreatePasskeyRegistrationLinkResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e CreatePasskeyRegistrationLinkResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e CreatePasskeyRegistrationLinkResponseValidationError) ErrorName() string {
+	return "CreatePasskeyRegistrationLinkResponseValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e CreatePasskeyRegistrationLinkResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sCreatePasskeyRegistrationLinkResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = CreatePasskeyRegistrationLinkResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = CreatePasskeyRegistrationLinkResponseValidationError{}

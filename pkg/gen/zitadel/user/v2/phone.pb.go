@@ -8,6 +8,7 @@ package userv2
 
 import (
 	_ "github.com/envoyproxy/protoc-gen-validate/validate"
+	v2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -28,7 +29,7 @@ type SetHumanPhone struct {
 	// The number in international format. Empty means that the person has none, which is why
 	// there is no lower bound.
 	Phone string `protobuf:"bytes,1,opt,name=phone,proto3" json:"phone,omitempty"`
-	// How the number is verified. Unset sends a code.
+	// How the number is verified. Unset sends a code where the deployment can.
 	//
 	// Types that are valid to be assigned to Verification:
 	//
@@ -265,11 +266,532 @@ func (*ReturnPhoneVerificationCode) Descriptor() ([]byte, []int) {
 	return file_zitadel_user_v2_phone_proto_rawDescGZIP(), []int{3}
 }
 
+// SetPhoneRequest replaces a user's phone number.
+type SetPhoneRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The number in international format.
+	Phone string `protobuf:"bytes,2,opt,name=phone,proto3" json:"phone,omitempty"`
+	// How the number is verified. Unset sends a code where the deployment can.
+	//
+	// Types that are valid to be assigned to Verification:
+	//
+	//	*SetPhoneRequest_SendCode
+	//	*SetPhoneRequest_ReturnCode
+	//	*SetPhoneRequest_IsVerified
+	Verification  isSetPhoneRequest_Verification `protobuf_oneof:"verification"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPhoneRequest) Reset() {
+	*x = SetPhoneRequest{}
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPhoneRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPhoneRequest) ProtoMessage() {}
+
+func (x *SetPhoneRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPhoneRequest.ProtoReflect.Descriptor instead.
+func (*SetPhoneRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_phone_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SetPhoneRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *SetPhoneRequest) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *SetPhoneRequest) GetVerification() isSetPhoneRequest_Verification {
+	if x != nil {
+		return x.Verification
+	}
+	return nil
+}
+
+func (x *SetPhoneRequest) GetSendCode() *SendPhoneVerificationCode {
+	if x != nil {
+		if x, ok := x.Verification.(*SetPhoneRequest_SendCode); ok {
+			return x.SendCode
+		}
+	}
+	return nil
+}
+
+func (x *SetPhoneRequest) GetReturnCode() *ReturnPhoneVerificationCode {
+	if x != nil {
+		if x, ok := x.Verification.(*SetPhoneRequest_ReturnCode); ok {
+			return x.ReturnCode
+		}
+	}
+	return nil
+}
+
+func (x *SetPhoneRequest) GetIsVerified() bool {
+	if x != nil {
+		if x, ok := x.Verification.(*SetPhoneRequest_IsVerified); ok {
+			return x.IsVerified
+		}
+	}
+	return false
+}
+
+type isSetPhoneRequest_Verification interface {
+	isSetPhoneRequest_Verification()
+}
+
+type SetPhoneRequest_SendCode struct {
+	// Send a code.
+	SendCode *SendPhoneVerificationCode `protobuf:"bytes,3,opt,name=send_code,json=sendCode,proto3,oneof"`
+}
+
+type SetPhoneRequest_ReturnCode struct {
+	// Return the code to the caller.
+	ReturnCode *ReturnPhoneVerificationCode `protobuf:"bytes,4,opt,name=return_code,json=returnCode,proto3,oneof"`
+}
+
+type SetPhoneRequest_IsVerified struct {
+	// The caller's word that the number is verified. Only true is accepted.
+	IsVerified bool `protobuf:"varint,5,opt,name=is_verified,json=isVerified,proto3,oneof"`
+}
+
+func (*SetPhoneRequest_SendCode) isSetPhoneRequest_Verification() {}
+
+func (*SetPhoneRequest_ReturnCode) isSetPhoneRequest_Verification() {}
+
+func (*SetPhoneRequest_IsVerified) isSetPhoneRequest_Verification() {}
+
+// SetPhoneResponse confirms the new number.
+type SetPhoneResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	// The code, when its return was asked for.
+	VerificationCode *string `protobuf:"bytes,2,opt,name=verification_code,json=verificationCode,proto3,oneof" json:"verification_code,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *SetPhoneResponse) Reset() {
+	*x = SetPhoneResponse{}
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPhoneResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPhoneResponse) ProtoMessage() {}
+
+func (x *SetPhoneResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPhoneResponse.ProtoReflect.Descriptor instead.
+func (*SetPhoneResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_phone_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SetPhoneResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *SetPhoneResponse) GetVerificationCode() string {
+	if x != nil && x.VerificationCode != nil {
+		return *x.VerificationCode
+	}
+	return ""
+}
+
+// RemovePhoneRequest names the user whose phone number is to be removed.
+type RemovePhoneRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	UserId        string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemovePhoneRequest) Reset() {
+	*x = RemovePhoneRequest{}
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemovePhoneRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemovePhoneRequest) ProtoMessage() {}
+
+func (x *RemovePhoneRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemovePhoneRequest.ProtoReflect.Descriptor instead.
+func (*RemovePhoneRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_phone_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RemovePhoneRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+// RemovePhoneResponse confirms the removal.
+type RemovePhoneResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details       *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemovePhoneResponse) Reset() {
+	*x = RemovePhoneResponse{}
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemovePhoneResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemovePhoneResponse) ProtoMessage() {}
+
+func (x *RemovePhoneResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemovePhoneResponse.ProtoReflect.Descriptor instead.
+func (*RemovePhoneResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_phone_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RemovePhoneResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+// ResendPhoneCodeRequest asks for another code, which takes the place of the last one.
+type ResendPhoneCodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// What becomes of the code. Unset sends it.
+	//
+	// Types that are valid to be assigned to Verification:
+	//
+	//	*ResendPhoneCodeRequest_SendCode
+	//	*ResendPhoneCodeRequest_ReturnCode
+	Verification  isResendPhoneCodeRequest_Verification `protobuf_oneof:"verification"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResendPhoneCodeRequest) Reset() {
+	*x = ResendPhoneCodeRequest{}
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResendPhoneCodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResendPhoneCodeRequest) ProtoMessage() {}
+
+func (x *ResendPhoneCodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResendPhoneCodeRequest.ProtoReflect.Descriptor instead.
+func (*ResendPhoneCodeRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_phone_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ResendPhoneCodeRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ResendPhoneCodeRequest) GetVerification() isResendPhoneCodeRequest_Verification {
+	if x != nil {
+		return x.Verification
+	}
+	return nil
+}
+
+func (x *ResendPhoneCodeRequest) GetSendCode() *SendPhoneVerificationCode {
+	if x != nil {
+		if x, ok := x.Verification.(*ResendPhoneCodeRequest_SendCode); ok {
+			return x.SendCode
+		}
+	}
+	return nil
+}
+
+func (x *ResendPhoneCodeRequest) GetReturnCode() *ReturnPhoneVerificationCode {
+	if x != nil {
+		if x, ok := x.Verification.(*ResendPhoneCodeRequest_ReturnCode); ok {
+			return x.ReturnCode
+		}
+	}
+	return nil
+}
+
+type isResendPhoneCodeRequest_Verification interface {
+	isResendPhoneCodeRequest_Verification()
+}
+
+type ResendPhoneCodeRequest_SendCode struct {
+	// Send a code.
+	SendCode *SendPhoneVerificationCode `protobuf:"bytes,3,opt,name=send_code,json=sendCode,proto3,oneof"`
+}
+
+type ResendPhoneCodeRequest_ReturnCode struct {
+	// Return the code to the caller.
+	ReturnCode *ReturnPhoneVerificationCode `protobuf:"bytes,4,opt,name=return_code,json=returnCode,proto3,oneof"`
+}
+
+func (*ResendPhoneCodeRequest_SendCode) isResendPhoneCodeRequest_Verification() {}
+
+func (*ResendPhoneCodeRequest_ReturnCode) isResendPhoneCodeRequest_Verification() {}
+
+// ResendPhoneCodeResponse confirms that there is another code.
+type ResendPhoneCodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	// The code, when its return was asked for.
+	VerificationCode *string `protobuf:"bytes,2,opt,name=verification_code,json=verificationCode,proto3,oneof" json:"verification_code,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ResendPhoneCodeResponse) Reset() {
+	*x = ResendPhoneCodeResponse{}
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResendPhoneCodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResendPhoneCodeResponse) ProtoMessage() {}
+
+func (x *ResendPhoneCodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResendPhoneCodeResponse.ProtoReflect.Descriptor instead.
+func (*ResendPhoneCodeResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_phone_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ResendPhoneCodeResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *ResendPhoneCodeResponse) GetVerificationCode() string {
+	if x != nil && x.VerificationCode != nil {
+		return *x.VerificationCode
+	}
+	return ""
+}
+
+// VerifyPhoneRequest proves a user's access to their phone.
+type VerifyPhoneRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The code that was sent to the number.
+	VerificationCode string `protobuf:"bytes,2,opt,name=verification_code,json=verificationCode,proto3" json:"verification_code,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *VerifyPhoneRequest) Reset() {
+	*x = VerifyPhoneRequest{}
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyPhoneRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyPhoneRequest) ProtoMessage() {}
+
+func (x *VerifyPhoneRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyPhoneRequest.ProtoReflect.Descriptor instead.
+func (*VerifyPhoneRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_phone_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *VerifyPhoneRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *VerifyPhoneRequest) GetVerificationCode() string {
+	if x != nil {
+		return x.VerificationCode
+	}
+	return ""
+}
+
+// VerifyPhoneResponse confirms that the number is verified.
+type VerifyPhoneResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details       *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyPhoneResponse) Reset() {
+	*x = VerifyPhoneResponse{}
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyPhoneResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyPhoneResponse) ProtoMessage() {}
+
+func (x *VerifyPhoneResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_phone_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyPhoneResponse.ProtoReflect.Descriptor instead.
+func (*VerifyPhoneResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_phone_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *VerifyPhoneResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
 var File_zitadel_user_v2_phone_proto protoreflect.FileDescriptor
 
 const file_zitadel_user_v2_phone_proto_rawDesc = "" +
 	"\n" +
-	"\x1bzitadel/user/v2/phone.proto\x12\x0fzitadel.user.v2\x1a\x17validate/validate.proto\"\x89\x02\n" +
+	"\x1bzitadel/user/v2/phone.proto\x12\x0fzitadel.user.v2\x1a\x17validate/validate.proto\x1a\x1ezitadel/object/v2/object.proto\"\x89\x02\n" +
 	"\rSetHumanPhone\x12 \n" +
 	"\x05phone\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x00\x18\xc8\x01R\x05phone\x12I\n" +
@@ -285,7 +807,44 @@ const file_zitadel_user_v2_phone_proto_rawDesc = "" +
 	"\vis_verified\x18\x02 \x01(\bR\n" +
 	"isVerified\"\x1b\n" +
 	"\x19SendPhoneVerificationCode\"\x1d\n" +
-	"\x1bReturnPhoneVerificationCodeB>Z<github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2;userv2b\x06proto3"
+	"\x1bReturnPhoneVerificationCode\"\xb0\x02\n" +
+	"\x0fSetPhoneRequest\x12#\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x12 \n" +
+	"\x05phone\x18\x02 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x05phone\x12I\n" +
+	"\tsend_code\x18\x03 \x01(\v2*.zitadel.user.v2.SendPhoneVerificationCodeH\x00R\bsendCode\x12O\n" +
+	"\vreturn_code\x18\x04 \x01(\v2,.zitadel.user.v2.ReturnPhoneVerificationCodeH\x00R\n" +
+	"returnCode\x12*\n" +
+	"\vis_verified\x18\x05 \x01(\bB\a\xfaB\x04j\x02\b\x01H\x00R\n" +
+	"isVerifiedB\x0e\n" +
+	"\fverification\"\x90\x01\n" +
+	"\x10SetPhoneResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x120\n" +
+	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01B\x14\n" +
+	"\x12_verification_code\"9\n" +
+	"\x12RemovePhoneRequest\x12#\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\"K\n" +
+	"\x13RemovePhoneResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\"\xe9\x01\n" +
+	"\x16ResendPhoneCodeRequest\x12#\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x12I\n" +
+	"\tsend_code\x18\x03 \x01(\v2*.zitadel.user.v2.SendPhoneVerificationCodeH\x00R\bsendCode\x12O\n" +
+	"\vreturn_code\x18\x04 \x01(\v2,.zitadel.user.v2.ReturnPhoneVerificationCodeH\x00R\n" +
+	"returnCodeB\x0e\n" +
+	"\fverification\"\x97\x01\n" +
+	"\x17ResendPhoneCodeResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x120\n" +
+	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01B\x14\n" +
+	"\x12_verification_code\"q\n" +
+	"\x12VerifyPhoneRequest\x12#\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x126\n" +
+	"\x11verification_code\x18\x02 \x01(\tB\t\xfaB\x06r\x04\x10\x01\x18\x14R\x10verificationCode\"K\n" +
+	"\x13VerifyPhoneResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetailsB>Z<github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2;userv2b\x06proto3"
 
 var (
 	file_zitadel_user_v2_phone_proto_rawDescOnce sync.Once
@@ -299,21 +858,38 @@ func file_zitadel_user_v2_phone_proto_rawDescGZIP() []byte {
 	return file_zitadel_user_v2_phone_proto_rawDescData
 }
 
-var file_zitadel_user_v2_phone_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_zitadel_user_v2_phone_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_zitadel_user_v2_phone_proto_goTypes = []any{
 	(*SetHumanPhone)(nil),               // 0: zitadel.user.v2.SetHumanPhone
 	(*HumanPhone)(nil),                  // 1: zitadel.user.v2.HumanPhone
 	(*SendPhoneVerificationCode)(nil),   // 2: zitadel.user.v2.SendPhoneVerificationCode
 	(*ReturnPhoneVerificationCode)(nil), // 3: zitadel.user.v2.ReturnPhoneVerificationCode
+	(*SetPhoneRequest)(nil),             // 4: zitadel.user.v2.SetPhoneRequest
+	(*SetPhoneResponse)(nil),            // 5: zitadel.user.v2.SetPhoneResponse
+	(*RemovePhoneRequest)(nil),          // 6: zitadel.user.v2.RemovePhoneRequest
+	(*RemovePhoneResponse)(nil),         // 7: zitadel.user.v2.RemovePhoneResponse
+	(*ResendPhoneCodeRequest)(nil),      // 8: zitadel.user.v2.ResendPhoneCodeRequest
+	(*ResendPhoneCodeResponse)(nil),     // 9: zitadel.user.v2.ResendPhoneCodeResponse
+	(*VerifyPhoneRequest)(nil),          // 10: zitadel.user.v2.VerifyPhoneRequest
+	(*VerifyPhoneResponse)(nil),         // 11: zitadel.user.v2.VerifyPhoneResponse
+	(*v2.Details)(nil),                  // 12: zitadel.object.v2.Details
 }
 var file_zitadel_user_v2_phone_proto_depIdxs = []int32{
-	2, // 0: zitadel.user.v2.SetHumanPhone.send_code:type_name -> zitadel.user.v2.SendPhoneVerificationCode
-	3, // 1: zitadel.user.v2.SetHumanPhone.return_code:type_name -> zitadel.user.v2.ReturnPhoneVerificationCode
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2,  // 0: zitadel.user.v2.SetHumanPhone.send_code:type_name -> zitadel.user.v2.SendPhoneVerificationCode
+	3,  // 1: zitadel.user.v2.SetHumanPhone.return_code:type_name -> zitadel.user.v2.ReturnPhoneVerificationCode
+	2,  // 2: zitadel.user.v2.SetPhoneRequest.send_code:type_name -> zitadel.user.v2.SendPhoneVerificationCode
+	3,  // 3: zitadel.user.v2.SetPhoneRequest.return_code:type_name -> zitadel.user.v2.ReturnPhoneVerificationCode
+	12, // 4: zitadel.user.v2.SetPhoneResponse.details:type_name -> zitadel.object.v2.Details
+	12, // 5: zitadel.user.v2.RemovePhoneResponse.details:type_name -> zitadel.object.v2.Details
+	2,  // 6: zitadel.user.v2.ResendPhoneCodeRequest.send_code:type_name -> zitadel.user.v2.SendPhoneVerificationCode
+	3,  // 7: zitadel.user.v2.ResendPhoneCodeRequest.return_code:type_name -> zitadel.user.v2.ReturnPhoneVerificationCode
+	12, // 8: zitadel.user.v2.ResendPhoneCodeResponse.details:type_name -> zitadel.object.v2.Details
+	12, // 9: zitadel.user.v2.VerifyPhoneResponse.details:type_name -> zitadel.object.v2.Details
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_zitadel_user_v2_phone_proto_init() }
@@ -326,13 +902,24 @@ func file_zitadel_user_v2_phone_proto_init() {
 		(*SetHumanPhone_ReturnCode)(nil),
 		(*SetHumanPhone_IsVerified)(nil),
 	}
+	file_zitadel_user_v2_phone_proto_msgTypes[4].OneofWrappers = []any{
+		(*SetPhoneRequest_SendCode)(nil),
+		(*SetPhoneRequest_ReturnCode)(nil),
+		(*SetPhoneRequest_IsVerified)(nil),
+	}
+	file_zitadel_user_v2_phone_proto_msgTypes[5].OneofWrappers = []any{}
+	file_zitadel_user_v2_phone_proto_msgTypes[8].OneofWrappers = []any{
+		(*ResendPhoneCodeRequest_SendCode)(nil),
+		(*ResendPhoneCodeRequest_ReturnCode)(nil),
+	}
+	file_zitadel_user_v2_phone_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_zitadel_user_v2_phone_proto_rawDesc), len(file_zitadel_user_v2_phone_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -563,3 +563,1202 @@ var _ interface {
 	Cause() error
 	ErrorName() string
 } = ReturnPhoneVerificationCodeValidationError{}
+
+// Validate checks the field values on SetPhoneRequest with the rules defined
+// in the proto definition for this message. If any rules are violated, the
+// first error encountered is returned, or nil if there are no violations.
+func (m *SetPhoneRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on SetPhoneRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// SetPhoneRequestMultiError, or nil if none found.
+func (m *SetPhoneRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *SetPhoneRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetUserId()); l < 1 || l > 200 {
+		err := SetPhoneRequestValidationError{
+			field:  "UserId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if l := utf8.RuneCountInString(m.GetPhone()); l < 1 || l > 200 {
+		err := SetPhoneRequestValidationError{
+			field:  "Phone",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	switch v := m.Verification.(type) {
+	case *SetPhoneRequest_SendCode:
+		if v == nil {
+			err := SetPhoneRequestValidationError{
+				field:  "Verification",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetSendCode()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, SetPhoneRequestValidationError{
+						field:  "SendCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, SetPhoneRequestValidationError{
+						field:  "SendCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetSendCode()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return SetPhoneRequestValidationError{
+					field:  "SendCode",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	case *SetPhoneRequest_ReturnCode:
+		if v == nil {
+			err := SetPhoneRequestValidationError{
+				field:  "Verification",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetReturnCode()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, SetPhoneRequestValidationError{
+						field:  "ReturnCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, SetPhoneRequestValidationError{
+						field:  "ReturnCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetReturnCode()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return SetPhoneRequestValidationError{
+					field:  "ReturnCode",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	case *SetPhoneRequest_IsVerified:
+		if v == nil {
+			err := SetPhoneRequestValidationError{
+				field:  "Verification",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if m.GetIsVerified() != true {
+			err := SetPhoneRequestValidationError{
+				field:  "IsVerified",
+				reason: "value must equal true",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+	default:
+		_ = v // ensures v is used
+	}
+
+	if len(errors) > 0 {
+		return SetPhoneRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+// SetPhoneRequestMultiError is an error wrapping multiple validation errors
+// returned by SetPhoneRequest.ValidateAll() if the designated constraints
+// aren't met.
+type SetPhoneRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m SetPhoneRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m SetPhoneRequestMultiError) AllErrors() []error { return m }
+
+// SetPhoneRequestValidationError is the validation error returned by
+// SetPhoneRequest.Validate if the designated constraints aren't met.
+type SetPhoneRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e SetPhoneRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e SetPhoneRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e SetPhoneRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e SetPhoneRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e SetPhoneRequestValidationError) ErrorName() string { return "SetPhoneRequestValidationError" }
+
+// Error satisfies the builtin error interface
+func (e SetPhoneRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sSetPhoneRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = SetPhoneRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = SetPhoneRequestValidationError{}
+
+// Validate checks the field values on SetPhoneResponse with the rules defined
+// in the proto definition for this message. If any rules are violated, the
+// first error encountered is returned, or nil if there are no violations.
+func (m *SetPhoneResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on SetPhoneResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// SetPhoneResponseMultiError, or nil if none found.
+func (m *SetPhoneResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *SetPhoneResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, SetPhoneResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, SetPhoneResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return SetPhoneResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if m.VerificationCode != nil {
+		// no validation rules for VerificationCode
+	}
+
+	if len(errors) > 0 {
+		return SetPhoneResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// SetPhoneResponseMultiError is an error wrapping multiple validation errors
+// returned by SetPhoneResponse.ValidateAll() if the designated constraints
+// aren't met.
+type SetPhoneResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m SetPhoneResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m SetPhoneResponseMultiError) AllErrors() []error { return m }
+
+// SetPhoneResponseValidationError is the validation error returned by
+// SetPhoneResponse.Validate if the designated constraints aren't met.
+type SetPhoneResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e SetPhoneResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e SetPhoneResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e SetPhoneResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e SetPhoneResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e SetPhoneResponseValidationError) ErrorName() string { return "SetPhoneResponseValidationError" }
+
+// Error satisfies the builtin error interface
+func (e SetPhoneResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sSetPhoneResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = SetPhoneResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = SetPhoneResponseValidationError{}
+
+// Validate checks the field values on RemovePhoneRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *RemovePhoneRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on RemovePhoneRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// RemovePhoneRequestMultiError, or nil if none found.
+func (m *RemovePhoneRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *RemovePhoneRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetUserId()); l < 1 || l > 200 {
+		err := RemovePhoneRequestValidationError{
+			field:  "UserId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if len(errors) > 0 {
+		return RemovePhoneRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+// RemovePhoneRequestMultiError is an error wrapping multiple validation errors
+// returned by RemovePhoneRequest.ValidateAll() if the designated constraints
+// aren't met.
+type RemovePhoneRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m RemovePhoneRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m RemovePhoneRequestMultiError) AllErrors() []error { return m }
+
+// RemovePhoneRequestValidationError is the validation error returned by
+// RemovePhoneRequest.Validate if the designated constraints aren't met.
+type RemovePhoneRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e RemovePhoneRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e RemovePhoneRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e RemovePhoneRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e RemovePhoneRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e RemovePhoneRequestValidationError) ErrorName() string {
+	return "RemovePhoneRequestValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e RemovePhoneRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sRemovePhoneRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = RemovePhoneRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = RemovePhoneRequestValidationError{}
+
+// Validate checks the field values on RemovePhoneResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *RemovePhoneResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on RemovePhoneResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// RemovePhoneResponseMultiError, or nil if none found.
+func (m *RemovePhoneResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *RemovePhoneResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, RemovePhoneResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, RemovePhoneResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return RemovePhoneResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if len(errors) > 0 {
+		return RemovePhoneResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// RemovePhoneResponseMultiError is an error wrapping multiple validation
+// errors returned by RemovePhoneResponse.ValidateAll() if the designated
+// constraints aren't met.
+type RemovePhoneResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m RemovePhoneResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m RemovePhoneResponseMultiError) AllErrors() []error { return m }
+
+// RemovePhoneResponseValidationError is the validation error returned by
+// RemovePhoneResponse.Validate if the designated constraints aren't met.
+type RemovePhoneResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e RemovePhoneResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e RemovePhoneResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e RemovePhoneResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e RemovePhoneResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e RemovePhoneResponseValidationError) ErrorName() string {
+	return "RemovePhoneResponseValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e RemovePhoneResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sRemovePhoneResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = RemovePhoneResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = RemovePhoneResponseValidationError{}
+
+// Validate checks the field values on ResendPhoneCodeRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *ResendPhoneCodeRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on ResendPhoneCodeRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// ResendPhoneCodeRequestMultiError, or nil if none found.
+func (m *ResendPhoneCodeRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *ResendPhoneCodeRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetUserId()); l < 1 || l > 200 {
+		err := ResendPhoneCodeRequestValidationError{
+			field:  "UserId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	switch v := m.Verification.(type) {
+	case *ResendPhoneCodeRequest_SendCode:
+		if v == nil {
+			err := ResendPhoneCodeRequestValidationError{
+				field:  "Verification",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetSendCode()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, ResendPhoneCodeRequestValidationError{
+						field:  "SendCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, ResendPhoneCodeRequestValidationError{
+						field:  "SendCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetSendCode()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return ResendPhoneCodeRequestValidationError{
+					field:  "SendCode",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	case *ResendPhoneCodeRequest_ReturnCode:
+		if v == nil {
+			err := ResendPhoneCodeRequestValidationError{
+				field:  "Verification",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetReturnCode()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, ResendPhoneCodeRequestValidationError{
+						field:  "ReturnCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, ResendPhoneCodeRequestValidationError{
+						field:  "ReturnCode",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetReturnCode()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return ResendPhoneCodeRequestValidationError{
+					field:  "ReturnCode",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	default:
+		_ = v // ensures v is used
+	}
+
+	if len(errors) > 0 {
+		return ResendPhoneCodeRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+// ResendPhoneCodeRequestMultiError is an error wrapping multiple validation
+// errors returned by ResendPhoneCodeRequest.ValidateAll() if the designated
+// constraints aren't met.
+type ResendPhoneCodeRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m ResendPhoneCodeRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m ResendPhoneCodeRequestMultiError) AllErrors() []error { return m }
+
+// ResendPhoneCodeRequestValidationError is the validation error returned by
+// ResendPhoneCodeRequest.Validate if the designated constraints aren't met.
+type ResendPhoneCodeRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e ResendPhoneCodeRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e ResendPhoneCodeRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e ResendPhoneCodeRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e ResendPhoneCodeRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e ResendPhoneCodeRequestValidationError) ErrorName() string {
+	return "ResendPhoneCodeRequestValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e ResendPhoneCodeRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sResendPhoneCodeRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = ResendPhoneCodeRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = ResendPhoneCodeRequestValidationError{}
+
+// Validate checks the field values on ResendPhoneCodeResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *ResendPhoneCodeResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on ResendPhoneCodeResponse with the
+// rules defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// ResendPhoneCodeResponseMultiError, or nil if none found.
+func (m *ResendPhoneCodeResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *ResendPhoneCodeResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, ResendPhoneCodeResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, ResendPhoneCodeResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return ResendPhoneCodeResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if m.VerificationCode != nil {
+		// no validation rules for VerificationCode
+	}
+
+	if len(errors) > 0 {
+		return ResendPhoneCodeResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// ResendPhoneCodeResponseMultiError is an error wrapping multiple validation
+// errors returned by ResendPhoneCodeResponse.ValidateAll() if the designated
+// constraints aren't met.
+type ResendPhoneCodeResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m ResendPhoneCodeResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m ResendPhoneCodeResponseMultiError) AllErrors() []error { return m }
+
+// ResendPhoneCodeResponseValidationError is the validation error returned by
+// ResendPhoneCodeResponse.Validate if the designated constraints aren't met.
+type ResendPhoneCodeResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e ResendPhoneCodeResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e ResendPhoneCodeResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e ResendPhoneCodeResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e ResendPhoneCodeResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e ResendPhoneCodeResponseValidationError) ErrorName() string {
+	return "ResendPhoneCodeResponseValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e ResendPhoneCodeResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sResendPhoneCodeResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = ResendPhoneCodeResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = ResendPhoneCodeResponseValidationError{}
+
+// Validate checks the field values on VerifyPhoneRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *VerifyPhoneRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on VerifyPhoneRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// VerifyPhoneRequestMultiError, or nil if none found.
+func (m *VerifyPhoneRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *VerifyPhoneRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetUserId()); l < 1 || l > 200 {
+		err := VerifyPhoneRequestValidationError{
+			field:  "UserId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if l := utf8.RuneCountInString(m.GetVerificationCode()); l < 1 || l > 20 {
+		err := VerifyPhoneRequestValidationError{
+			field:  "VerificationCode",
+			reason: "value length must be between 1 and 20 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if len(errors) > 0 {
+		return VerifyPhoneRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+// VerifyPhoneRequestMultiError is an error wrapping multiple validation errors
+// returned by VerifyPhoneRequest.ValidateAll() if the designated constraints
+// aren't met.
+type VerifyPhoneRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m VerifyPhoneRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m VerifyPhoneRequestMultiError) AllErrors() []error { return m }
+
+// VerifyPhoneRequestValidationError is the validation error returned by
+// VerifyPhoneRequest.Validate if the designated constraints aren't met.
+type VerifyPhoneRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e VerifyPhoneRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e VerifyPhoneRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e VerifyPhoneRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e VerifyPhoneRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e VerifyPhoneRequestValidationError) ErrorName() string {
+	return "VerifyPhoneRequestValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e VerifyPhoneRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sVerifyPhoneRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = VerifyPhoneRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = VerifyPhoneRequestValidationError{}
+
+// Validate checks the field values on VerifyPhoneResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *VerifyPhoneResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on VerifyPhoneResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// VerifyPhoneResponseMultiError, or nil if none found.
+func (m *VerifyPhoneResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *VerifyPhoneResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, VerifyPhoneResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, VerifyPhoneResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return VerifyPhoneResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if len(errors) > 0 {
+		return VerifyPhoneResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// VerifyPhoneResponseMultiError is an error wrapping multiple validation
+// errors returned by VerifyPhoneResponse.ValidateAll() if the designated
+// constraints aren't met.
+type VerifyPhoneResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m VerifyPhoneResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m VerifyPhoneResponseMultiError) AllErrors() []error { return m }
+
+// VerifyPhoneResponseValidationError is the validation error returned by
+// VerifyPhoneResponse.Validate if the designated constraints aren't met.
+type VerifyPhoneResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e VerifyPhoneResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e VerifyPhoneResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e VerifyPhoneResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e VerifyPhoneResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e VerifyPhoneResponseValidationError) ErrorName() string {
+	return "VerifyPhoneResponseValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e VerifyPhoneResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sVerifyPhoneResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = VerifyPhoneResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = VerifyPhoneResponseValidationError{}

@@ -1657,14 +1657,22 @@ const file_zitadel_user_v2_user_service_proto_rawDesc = "" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\"J\n" +
 	"\x12DeleteUserResponse\x124\n" +
-	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails2\xdf\x16\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails2\xcc\x1d\n" +
 	"\vUserService\x12[\n" +
 	"\fAddHumanUser\x12$.zitadel.user.v2.AddHumanUserRequest\x1a%.zitadel.user.v2.AddHumanUserResponse\x12U\n" +
 	"\n" +
 	"CreateUser\x12\".zitadel.user.v2.CreateUserRequest\x1a#.zitadel.user.v2.CreateUserResponse\x12X\n" +
 	"\vGetUserByID\x12#.zitadel.user.v2.GetUserByIDRequest\x1a$.zitadel.user.v2.GetUserByIDResponse\x12R\n" +
 	"\tListUsers\x12!.zitadel.user.v2.ListUsersRequest\x1a\".zitadel.user.v2.ListUsersResponse\x12d\n" +
-	"\x0fUpdateHumanUser\x12'.zitadel.user.v2.UpdateHumanUserRequest\x1a(.zitadel.user.v2.UpdateHumanUserResponse\x12X\n" +
+	"\x0fUpdateHumanUser\x12'.zitadel.user.v2.UpdateHumanUserRequest\x1a(.zitadel.user.v2.UpdateHumanUserResponse\x12O\n" +
+	"\bSetEmail\x12 .zitadel.user.v2.SetEmailRequest\x1a!.zitadel.user.v2.SetEmailResponse\x12^\n" +
+	"\rSendEmailCode\x12%.zitadel.user.v2.SendEmailCodeRequest\x1a&.zitadel.user.v2.SendEmailCodeResponse\x12d\n" +
+	"\x0fResendEmailCode\x12'.zitadel.user.v2.ResendEmailCodeRequest\x1a(.zitadel.user.v2.ResendEmailCodeResponse\x12X\n" +
+	"\vVerifyEmail\x12#.zitadel.user.v2.VerifyEmailRequest\x1a$.zitadel.user.v2.VerifyEmailResponse\x12O\n" +
+	"\bSetPhone\x12 .zitadel.user.v2.SetPhoneRequest\x1a!.zitadel.user.v2.SetPhoneResponse\x12X\n" +
+	"\vRemovePhone\x12#.zitadel.user.v2.RemovePhoneRequest\x1a$.zitadel.user.v2.RemovePhoneResponse\x12d\n" +
+	"\x0fResendPhoneCode\x12'.zitadel.user.v2.ResendPhoneCodeRequest\x1a(.zitadel.user.v2.ResendPhoneCodeResponse\x12X\n" +
+	"\vVerifyPhone\x12#.zitadel.user.v2.VerifyPhoneRequest\x1a$.zitadel.user.v2.VerifyPhoneResponse\x12X\n" +
 	"\vSetPassword\x12#.zitadel.user.v2.SetPasswordRequest\x1a$.zitadel.user.v2.SetPasswordResponse\x12O\n" +
 	"\bLockUser\x12 .zitadel.user.v2.LockUserRequest\x1a!.zitadel.user.v2.LockUserResponse\x12U\n" +
 	"\n" +
@@ -1674,7 +1682,8 @@ const file_zitadel_user_v2_user_service_proto_rawDesc = "" +
 	"\n" +
 	"DeleteUser\x12\".zitadel.user.v2.DeleteUserRequest\x1a#.zitadel.user.v2.DeleteUserResponse\x12d\n" +
 	"\x0fRegisterPasskey\x12'.zitadel.user.v2.RegisterPasskeyRequest\x1a(.zitadel.user.v2.RegisterPasskeyResponse\x12\x82\x01\n" +
-	"\x19VerifyPasskeyRegistration\x121.zitadel.user.v2.VerifyPasskeyRegistrationRequest\x1a2.zitadel.user.v2.VerifyPasskeyRegistrationResponse\x12[\n" +
+	"\x19VerifyPasskeyRegistration\x121.zitadel.user.v2.VerifyPasskeyRegistrationRequest\x1a2.zitadel.user.v2.VerifyPasskeyRegistrationResponse\x12\x8e\x01\n" +
+	"\x1dCreatePasskeyRegistrationLink\x125.zitadel.user.v2.CreatePasskeyRegistrationLinkRequest\x1a6.zitadel.user.v2.CreatePasskeyRegistrationLinkResponse\x12[\n" +
 	"\fListPasskeys\x12$.zitadel.user.v2.ListPasskeysRequest\x1a%.zitadel.user.v2.ListPasskeysResponse\x12^\n" +
 	"\rRemovePasskey\x12%.zitadel.user.v2.RemovePasskeyRequest\x1a&.zitadel.user.v2.RemovePasskeyResponse\x12X\n" +
 	"\vRegisterU2F\x12#.zitadel.user.v2.RegisterU2FRequest\x1a$.zitadel.user.v2.RegisterU2FResponse\x12v\n" +
@@ -1747,44 +1756,62 @@ var file_zitadel_user_v2_user_service_proto_goTypes = []any{
 	(*v2.ListDetails)(nil),                        // 37: zitadel.object.v2.ListDetails
 	(*SetPassword)(nil),                           // 38: zitadel.user.v2.SetPassword
 	(AccessTokenType)(0),                          // 39: zitadel.user.v2.AccessTokenType
-	(*SetPasswordRequest)(nil),                    // 40: zitadel.user.v2.SetPasswordRequest
-	(*RegisterPasskeyRequest)(nil),                // 41: zitadel.user.v2.RegisterPasskeyRequest
-	(*VerifyPasskeyRegistrationRequest)(nil),      // 42: zitadel.user.v2.VerifyPasskeyRegistrationRequest
-	(*ListPasskeysRequest)(nil),                   // 43: zitadel.user.v2.ListPasskeysRequest
-	(*RemovePasskeyRequest)(nil),                  // 44: zitadel.user.v2.RemovePasskeyRequest
-	(*RegisterU2FRequest)(nil),                    // 45: zitadel.user.v2.RegisterU2FRequest
-	(*VerifyU2FRegistrationRequest)(nil),          // 46: zitadel.user.v2.VerifyU2FRegistrationRequest
-	(*RemoveU2FRequest)(nil),                      // 47: zitadel.user.v2.RemoveU2FRequest
-	(*RegisterTOTPRequest)(nil),                   // 48: zitadel.user.v2.RegisterTOTPRequest
-	(*VerifyTOTPRegistrationRequest)(nil),         // 49: zitadel.user.v2.VerifyTOTPRegistrationRequest
-	(*RemoveTOTPRequest)(nil),                     // 50: zitadel.user.v2.RemoveTOTPRequest
-	(*AddOTPSMSRequest)(nil),                      // 51: zitadel.user.v2.AddOTPSMSRequest
-	(*RemoveOTPSMSRequest)(nil),                   // 52: zitadel.user.v2.RemoveOTPSMSRequest
-	(*AddOTPEmailRequest)(nil),                    // 53: zitadel.user.v2.AddOTPEmailRequest
-	(*RemoveOTPEmailRequest)(nil),                 // 54: zitadel.user.v2.RemoveOTPEmailRequest
-	(*GenerateRecoveryCodesRequest)(nil),          // 55: zitadel.user.v2.GenerateRecoveryCodesRequest
-	(*RemoveRecoveryCodesRequest)(nil),            // 56: zitadel.user.v2.RemoveRecoveryCodesRequest
-	(*ListAuthenticationMethodTypesRequest)(nil),  // 57: zitadel.user.v2.ListAuthenticationMethodTypesRequest
-	(*ListAuthenticationFactorsRequest)(nil),      // 58: zitadel.user.v2.ListAuthenticationFactorsRequest
-	(*SetPasswordResponse)(nil),                   // 59: zitadel.user.v2.SetPasswordResponse
-	(*RegisterPasskeyResponse)(nil),               // 60: zitadel.user.v2.RegisterPasskeyResponse
-	(*VerifyPasskeyRegistrationResponse)(nil),     // 61: zitadel.user.v2.VerifyPasskeyRegistrationResponse
-	(*ListPasskeysResponse)(nil),                  // 62: zitadel.user.v2.ListPasskeysResponse
-	(*RemovePasskeyResponse)(nil),                 // 63: zitadel.user.v2.RemovePasskeyResponse
-	(*RegisterU2FResponse)(nil),                   // 64: zitadel.user.v2.RegisterU2FResponse
-	(*VerifyU2FRegistrationResponse)(nil),         // 65: zitadel.user.v2.VerifyU2FRegistrationResponse
-	(*RemoveU2FResponse)(nil),                     // 66: zitadel.user.v2.RemoveU2FResponse
-	(*RegisterTOTPResponse)(nil),                  // 67: zitadel.user.v2.RegisterTOTPResponse
-	(*VerifyTOTPRegistrationResponse)(nil),        // 68: zitadel.user.v2.VerifyTOTPRegistrationResponse
-	(*RemoveTOTPResponse)(nil),                    // 69: zitadel.user.v2.RemoveTOTPResponse
-	(*AddOTPSMSResponse)(nil),                     // 70: zitadel.user.v2.AddOTPSMSResponse
-	(*RemoveOTPSMSResponse)(nil),                  // 71: zitadel.user.v2.RemoveOTPSMSResponse
-	(*AddOTPEmailResponse)(nil),                   // 72: zitadel.user.v2.AddOTPEmailResponse
-	(*RemoveOTPEmailResponse)(nil),                // 73: zitadel.user.v2.RemoveOTPEmailResponse
-	(*GenerateRecoveryCodesResponse)(nil),         // 74: zitadel.user.v2.GenerateRecoveryCodesResponse
-	(*RemoveRecoveryCodesResponse)(nil),           // 75: zitadel.user.v2.RemoveRecoveryCodesResponse
-	(*ListAuthenticationMethodTypesResponse)(nil), // 76: zitadel.user.v2.ListAuthenticationMethodTypesResponse
-	(*ListAuthenticationFactorsResponse)(nil),     // 77: zitadel.user.v2.ListAuthenticationFactorsResponse
+	(*SetEmailRequest)(nil),                       // 40: zitadel.user.v2.SetEmailRequest
+	(*SendEmailCodeRequest)(nil),                  // 41: zitadel.user.v2.SendEmailCodeRequest
+	(*ResendEmailCodeRequest)(nil),                // 42: zitadel.user.v2.ResendEmailCodeRequest
+	(*VerifyEmailRequest)(nil),                    // 43: zitadel.user.v2.VerifyEmailRequest
+	(*SetPhoneRequest)(nil),                       // 44: zitadel.user.v2.SetPhoneRequest
+	(*RemovePhoneRequest)(nil),                    // 45: zitadel.user.v2.RemovePhoneRequest
+	(*ResendPhoneCodeRequest)(nil),                // 46: zitadel.user.v2.ResendPhoneCodeRequest
+	(*VerifyPhoneRequest)(nil),                    // 47: zitadel.user.v2.VerifyPhoneRequest
+	(*SetPasswordRequest)(nil),                    // 48: zitadel.user.v2.SetPasswordRequest
+	(*RegisterPasskeyRequest)(nil),                // 49: zitadel.user.v2.RegisterPasskeyRequest
+	(*VerifyPasskeyRegistrationRequest)(nil),      // 50: zitadel.user.v2.VerifyPasskeyRegistrationRequest
+	(*CreatePasskeyRegistrationLinkRequest)(nil),  // 51: zitadel.user.v2.CreatePasskeyRegistrationLinkRequest
+	(*ListPasskeysRequest)(nil),                   // 52: zitadel.user.v2.ListPasskeysRequest
+	(*RemovePasskeyRequest)(nil),                  // 53: zitadel.user.v2.RemovePasskeyRequest
+	(*RegisterU2FRequest)(nil),                    // 54: zitadel.user.v2.RegisterU2FRequest
+	(*VerifyU2FRegistrationRequest)(nil),          // 55: zitadel.user.v2.VerifyU2FRegistrationRequest
+	(*RemoveU2FRequest)(nil),                      // 56: zitadel.user.v2.RemoveU2FRequest
+	(*RegisterTOTPRequest)(nil),                   // 57: zitadel.user.v2.RegisterTOTPRequest
+	(*VerifyTOTPRegistrationRequest)(nil),         // 58: zitadel.user.v2.VerifyTOTPRegistrationRequest
+	(*RemoveTOTPRequest)(nil),                     // 59: zitadel.user.v2.RemoveTOTPRequest
+	(*AddOTPSMSRequest)(nil),                      // 60: zitadel.user.v2.AddOTPSMSRequest
+	(*RemoveOTPSMSRequest)(nil),                   // 61: zitadel.user.v2.RemoveOTPSMSRequest
+	(*AddOTPEmailRequest)(nil),                    // 62: zitadel.user.v2.AddOTPEmailRequest
+	(*RemoveOTPEmailRequest)(nil),                 // 63: zitadel.user.v2.RemoveOTPEmailRequest
+	(*GenerateRecoveryCodesRequest)(nil),          // 64: zitadel.user.v2.GenerateRecoveryCodesRequest
+	(*RemoveRecoveryCodesRequest)(nil),            // 65: zitadel.user.v2.RemoveRecoveryCodesRequest
+	(*ListAuthenticationMethodTypesRequest)(nil),  // 66: zitadel.user.v2.ListAuthenticationMethodTypesRequest
+	(*ListAuthenticationFactorsRequest)(nil),      // 67: zitadel.user.v2.ListAuthenticationFactorsRequest
+	(*SetEmailResponse)(nil),                      // 68: zitadel.user.v2.SetEmailResponse
+	(*SendEmailCodeResponse)(nil),                 // 69: zitadel.user.v2.SendEmailCodeResponse
+	(*ResendEmailCodeResponse)(nil),               // 70: zitadel.user.v2.ResendEmailCodeResponse
+	(*VerifyEmailResponse)(nil),                   // 71: zitadel.user.v2.VerifyEmailResponse
+	(*SetPhoneResponse)(nil),                      // 72: zitadel.user.v2.SetPhoneResponse
+	(*RemovePhoneResponse)(nil),                   // 73: zitadel.user.v2.RemovePhoneResponse
+	(*ResendPhoneCodeResponse)(nil),               // 74: zitadel.user.v2.ResendPhoneCodeResponse
+	(*VerifyPhoneResponse)(nil),                   // 75: zitadel.user.v2.VerifyPhoneResponse
+	(*SetPasswordResponse)(nil),                   // 76: zitadel.user.v2.SetPasswordResponse
+	(*RegisterPasskeyResponse)(nil),               // 77: zitadel.user.v2.RegisterPasskeyResponse
+	(*VerifyPasskeyRegistrationResponse)(nil),     // 78: zitadel.user.v2.VerifyPasskeyRegistrationResponse
+	(*CreatePasskeyRegistrationLinkResponse)(nil), // 79: zitadel.user.v2.CreatePasskeyRegistrationLinkResponse
+	(*ListPasskeysResponse)(nil),                  // 80: zitadel.user.v2.ListPasskeysResponse
+	(*RemovePasskeyResponse)(nil),                 // 81: zitadel.user.v2.RemovePasskeyResponse
+	(*RegisterU2FResponse)(nil),                   // 82: zitadel.user.v2.RegisterU2FResponse
+	(*VerifyU2FRegistrationResponse)(nil),         // 83: zitadel.user.v2.VerifyU2FRegistrationResponse
+	(*RemoveU2FResponse)(nil),                     // 84: zitadel.user.v2.RemoveU2FResponse
+	(*RegisterTOTPResponse)(nil),                  // 85: zitadel.user.v2.RegisterTOTPResponse
+	(*VerifyTOTPRegistrationResponse)(nil),        // 86: zitadel.user.v2.VerifyTOTPRegistrationResponse
+	(*RemoveTOTPResponse)(nil),                    // 87: zitadel.user.v2.RemoveTOTPResponse
+	(*AddOTPSMSResponse)(nil),                     // 88: zitadel.user.v2.AddOTPSMSResponse
+	(*RemoveOTPSMSResponse)(nil),                  // 89: zitadel.user.v2.RemoveOTPSMSResponse
+	(*AddOTPEmailResponse)(nil),                   // 90: zitadel.user.v2.AddOTPEmailResponse
+	(*RemoveOTPEmailResponse)(nil),                // 91: zitadel.user.v2.RemoveOTPEmailResponse
+	(*GenerateRecoveryCodesResponse)(nil),         // 92: zitadel.user.v2.GenerateRecoveryCodesResponse
+	(*RemoveRecoveryCodesResponse)(nil),           // 93: zitadel.user.v2.RemoveRecoveryCodesResponse
+	(*ListAuthenticationMethodTypesResponse)(nil), // 94: zitadel.user.v2.ListAuthenticationMethodTypesResponse
+	(*ListAuthenticationFactorsResponse)(nil),     // 95: zitadel.user.v2.ListAuthenticationFactorsResponse
 }
 var file_zitadel_user_v2_user_service_proto_depIdxs = []int32{
 	22, // 0: zitadel.user.v2.AddHumanUserRequest.organization:type_name -> zitadel.object.v2.Organization
@@ -1831,61 +1858,79 @@ var file_zitadel_user_v2_user_service_proto_depIdxs = []int32{
 	4,  // 41: zitadel.user.v2.UserService.GetUserByID:input_type -> zitadel.user.v2.GetUserByIDRequest
 	6,  // 42: zitadel.user.v2.UserService.ListUsers:input_type -> zitadel.user.v2.ListUsersRequest
 	8,  // 43: zitadel.user.v2.UserService.UpdateHumanUser:input_type -> zitadel.user.v2.UpdateHumanUserRequest
-	40, // 44: zitadel.user.v2.UserService.SetPassword:input_type -> zitadel.user.v2.SetPasswordRequest
-	10, // 45: zitadel.user.v2.UserService.LockUser:input_type -> zitadel.user.v2.LockUserRequest
-	12, // 46: zitadel.user.v2.UserService.UnlockUser:input_type -> zitadel.user.v2.UnlockUserRequest
-	14, // 47: zitadel.user.v2.UserService.DeactivateUser:input_type -> zitadel.user.v2.DeactivateUserRequest
-	16, // 48: zitadel.user.v2.UserService.ReactivateUser:input_type -> zitadel.user.v2.ReactivateUserRequest
-	18, // 49: zitadel.user.v2.UserService.DeleteUser:input_type -> zitadel.user.v2.DeleteUserRequest
-	41, // 50: zitadel.user.v2.UserService.RegisterPasskey:input_type -> zitadel.user.v2.RegisterPasskeyRequest
-	42, // 51: zitadel.user.v2.UserService.VerifyPasskeyRegistration:input_type -> zitadel.user.v2.VerifyPasskeyRegistrationRequest
-	43, // 52: zitadel.user.v2.UserService.ListPasskeys:input_type -> zitadel.user.v2.ListPasskeysRequest
-	44, // 53: zitadel.user.v2.UserService.RemovePasskey:input_type -> zitadel.user.v2.RemovePasskeyRequest
-	45, // 54: zitadel.user.v2.UserService.RegisterU2F:input_type -> zitadel.user.v2.RegisterU2FRequest
-	46, // 55: zitadel.user.v2.UserService.VerifyU2FRegistration:input_type -> zitadel.user.v2.VerifyU2FRegistrationRequest
-	47, // 56: zitadel.user.v2.UserService.RemoveU2F:input_type -> zitadel.user.v2.RemoveU2FRequest
-	48, // 57: zitadel.user.v2.UserService.RegisterTOTP:input_type -> zitadel.user.v2.RegisterTOTPRequest
-	49, // 58: zitadel.user.v2.UserService.VerifyTOTPRegistration:input_type -> zitadel.user.v2.VerifyTOTPRegistrationRequest
-	50, // 59: zitadel.user.v2.UserService.RemoveTOTP:input_type -> zitadel.user.v2.RemoveTOTPRequest
-	51, // 60: zitadel.user.v2.UserService.AddOTPSMS:input_type -> zitadel.user.v2.AddOTPSMSRequest
-	52, // 61: zitadel.user.v2.UserService.RemoveOTPSMS:input_type -> zitadel.user.v2.RemoveOTPSMSRequest
-	53, // 62: zitadel.user.v2.UserService.AddOTPEmail:input_type -> zitadel.user.v2.AddOTPEmailRequest
-	54, // 63: zitadel.user.v2.UserService.RemoveOTPEmail:input_type -> zitadel.user.v2.RemoveOTPEmailRequest
-	55, // 64: zitadel.user.v2.UserService.GenerateRecoveryCodes:input_type -> zitadel.user.v2.GenerateRecoveryCodesRequest
-	56, // 65: zitadel.user.v2.UserService.RemoveRecoveryCodes:input_type -> zitadel.user.v2.RemoveRecoveryCodesRequest
-	57, // 66: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:input_type -> zitadel.user.v2.ListAuthenticationMethodTypesRequest
-	58, // 67: zitadel.user.v2.UserService.ListAuthenticationFactors:input_type -> zitadel.user.v2.ListAuthenticationFactorsRequest
-	1,  // 68: zitadel.user.v2.UserService.AddHumanUser:output_type -> zitadel.user.v2.AddHumanUserResponse
-	3,  // 69: zitadel.user.v2.UserService.CreateUser:output_type -> zitadel.user.v2.CreateUserResponse
-	5,  // 70: zitadel.user.v2.UserService.GetUserByID:output_type -> zitadel.user.v2.GetUserByIDResponse
-	7,  // 71: zitadel.user.v2.UserService.ListUsers:output_type -> zitadel.user.v2.ListUsersResponse
-	9,  // 72: zitadel.user.v2.UserService.UpdateHumanUser:output_type -> zitadel.user.v2.UpdateHumanUserResponse
-	59, // 73: zitadel.user.v2.UserService.SetPassword:output_type -> zitadel.user.v2.SetPasswordResponse
-	11, // 74: zitadel.user.v2.UserService.LockUser:output_type -> zitadel.user.v2.LockUserResponse
-	13, // 75: zitadel.user.v2.UserService.UnlockUser:output_type -> zitadel.user.v2.UnlockUserResponse
-	15, // 76: zitadel.user.v2.UserService.DeactivateUser:output_type -> zitadel.user.v2.DeactivateUserResponse
-	17, // 77: zitadel.user.v2.UserService.ReactivateUser:output_type -> zitadel.user.v2.ReactivateUserResponse
-	19, // 78: zitadel.user.v2.UserService.DeleteUser:output_type -> zitadel.user.v2.DeleteUserResponse
-	60, // 79: zitadel.user.v2.UserService.RegisterPasskey:output_type -> zitadel.user.v2.RegisterPasskeyResponse
-	61, // 80: zitadel.user.v2.UserService.VerifyPasskeyRegistration:output_type -> zitadel.user.v2.VerifyPasskeyRegistrationResponse
-	62, // 81: zitadel.user.v2.UserService.ListPasskeys:output_type -> zitadel.user.v2.ListPasskeysResponse
-	63, // 82: zitadel.user.v2.UserService.RemovePasskey:output_type -> zitadel.user.v2.RemovePasskeyResponse
-	64, // 83: zitadel.user.v2.UserService.RegisterU2F:output_type -> zitadel.user.v2.RegisterU2FResponse
-	65, // 84: zitadel.user.v2.UserService.VerifyU2FRegistration:output_type -> zitadel.user.v2.VerifyU2FRegistrationResponse
-	66, // 85: zitadel.user.v2.UserService.RemoveU2F:output_type -> zitadel.user.v2.RemoveU2FResponse
-	67, // 86: zitadel.user.v2.UserService.RegisterTOTP:output_type -> zitadel.user.v2.RegisterTOTPResponse
-	68, // 87: zitadel.user.v2.UserService.VerifyTOTPRegistration:output_type -> zitadel.user.v2.VerifyTOTPRegistrationResponse
-	69, // 88: zitadel.user.v2.UserService.RemoveTOTP:output_type -> zitadel.user.v2.RemoveTOTPResponse
-	70, // 89: zitadel.user.v2.UserService.AddOTPSMS:output_type -> zitadel.user.v2.AddOTPSMSResponse
-	71, // 90: zitadel.user.v2.UserService.RemoveOTPSMS:output_type -> zitadel.user.v2.RemoveOTPSMSResponse
-	72, // 91: zitadel.user.v2.UserService.AddOTPEmail:output_type -> zitadel.user.v2.AddOTPEmailResponse
-	73, // 92: zitadel.user.v2.UserService.RemoveOTPEmail:output_type -> zitadel.user.v2.RemoveOTPEmailResponse
-	74, // 93: zitadel.user.v2.UserService.GenerateRecoveryCodes:output_type -> zitadel.user.v2.GenerateRecoveryCodesResponse
-	75, // 94: zitadel.user.v2.UserService.RemoveRecoveryCodes:output_type -> zitadel.user.v2.RemoveRecoveryCodesResponse
-	76, // 95: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:output_type -> zitadel.user.v2.ListAuthenticationMethodTypesResponse
-	77, // 96: zitadel.user.v2.UserService.ListAuthenticationFactors:output_type -> zitadel.user.v2.ListAuthenticationFactorsResponse
-	68, // [68:97] is the sub-list for method output_type
-	39, // [39:68] is the sub-list for method input_type
+	40, // 44: zitadel.user.v2.UserService.SetEmail:input_type -> zitadel.user.v2.SetEmailRequest
+	41, // 45: zitadel.user.v2.UserService.SendEmailCode:input_type -> zitadel.user.v2.SendEmailCodeRequest
+	42, // 46: zitadel.user.v2.UserService.ResendEmailCode:input_type -> zitadel.user.v2.ResendEmailCodeRequest
+	43, // 47: zitadel.user.v2.UserService.VerifyEmail:input_type -> zitadel.user.v2.VerifyEmailRequest
+	44, // 48: zitadel.user.v2.UserService.SetPhone:input_type -> zitadel.user.v2.SetPhoneRequest
+	45, // 49: zitadel.user.v2.UserService.RemovePhone:input_type -> zitadel.user.v2.RemovePhoneRequest
+	46, // 50: zitadel.user.v2.UserService.ResendPhoneCode:input_type -> zitadel.user.v2.ResendPhoneCodeRequest
+	47, // 51: zitadel.user.v2.UserService.VerifyPhone:input_type -> zitadel.user.v2.VerifyPhoneRequest
+	48, // 52: zitadel.user.v2.UserService.SetPassword:input_type -> zitadel.user.v2.SetPasswordRequest
+	10, // 53: zitadel.user.v2.UserService.LockUser:input_type -> zitadel.user.v2.LockUserRequest
+	12, // 54: zitadel.user.v2.UserService.UnlockUser:input_type -> zitadel.user.v2.UnlockUserRequest
+	14, // 55: zitadel.user.v2.UserService.DeactivateUser:input_type -> zitadel.user.v2.DeactivateUserRequest
+	16, // 56: zitadel.user.v2.UserService.ReactivateUser:input_type -> zitadel.user.v2.ReactivateUserRequest
+	18, // 57: zitadel.user.v2.UserService.DeleteUser:input_type -> zitadel.user.v2.DeleteUserRequest
+	49, // 58: zitadel.user.v2.UserService.RegisterPasskey:input_type -> zitadel.user.v2.RegisterPasskeyRequest
+	50, // 59: zitadel.user.v2.UserService.VerifyPasskeyRegistration:input_type -> zitadel.user.v2.VerifyPasskeyRegistrationRequest
+	51, // 60: zitadel.user.v2.UserService.CreatePasskeyRegistrationLink:input_type -> zitadel.user.v2.CreatePasskeyRegistrationLinkRequest
+	52, // 61: zitadel.user.v2.UserService.ListPasskeys:input_type -> zitadel.user.v2.ListPasskeysRequest
+	53, // 62: zitadel.user.v2.UserService.RemovePasskey:input_type -> zitadel.user.v2.RemovePasskeyRequest
+	54, // 63: zitadel.user.v2.UserService.RegisterU2F:input_type -> zitadel.user.v2.RegisterU2FRequest
+	55, // 64: zitadel.user.v2.UserService.VerifyU2FRegistration:input_type -> zitadel.user.v2.VerifyU2FRegistrationRequest
+	56, // 65: zitadel.user.v2.UserService.RemoveU2F:input_type -> zitadel.user.v2.RemoveU2FRequest
+	57, // 66: zitadel.user.v2.UserService.RegisterTOTP:input_type -> zitadel.user.v2.RegisterTOTPRequest
+	58, // 67: zitadel.user.v2.UserService.VerifyTOTPRegistration:input_type -> zitadel.user.v2.VerifyTOTPRegistrationRequest
+	59, // 68: zitadel.user.v2.UserService.RemoveTOTP:input_type -> zitadel.user.v2.RemoveTOTPRequest
+	60, // 69: zitadel.user.v2.UserService.AddOTPSMS:input_type -> zitadel.user.v2.AddOTPSMSRequest
+	61, // 70: zitadel.user.v2.UserService.RemoveOTPSMS:input_type -> zitadel.user.v2.RemoveOTPSMSRequest
+	62, // 71: zitadel.user.v2.UserService.AddOTPEmail:input_type -> zitadel.user.v2.AddOTPEmailRequest
+	63, // 72: zitadel.user.v2.UserService.RemoveOTPEmail:input_type -> zitadel.user.v2.RemoveOTPEmailRequest
+	64, // 73: zitadel.user.v2.UserService.GenerateRecoveryCodes:input_type -> zitadel.user.v2.GenerateRecoveryCodesRequest
+	65, // 74: zitadel.user.v2.UserService.RemoveRecoveryCodes:input_type -> zitadel.user.v2.RemoveRecoveryCodesRequest
+	66, // 75: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:input_type -> zitadel.user.v2.ListAuthenticationMethodTypesRequest
+	67, // 76: zitadel.user.v2.UserService.ListAuthenticationFactors:input_type -> zitadel.user.v2.ListAuthenticationFactorsRequest
+	1,  // 77: zitadel.user.v2.UserService.AddHumanUser:output_type -> zitadel.user.v2.AddHumanUserResponse
+	3,  // 78: zitadel.user.v2.UserService.CreateUser:output_type -> zitadel.user.v2.CreateUserResponse
+	5,  // 79: zitadel.user.v2.UserService.GetUserByID:output_type -> zitadel.user.v2.GetUserByIDResponse
+	7,  // 80: zitadel.user.v2.UserService.ListUsers:output_type -> zitadel.user.v2.ListUsersResponse
+	9,  // 81: zitadel.user.v2.UserService.UpdateHumanUser:output_type -> zitadel.user.v2.UpdateHumanUserResponse
+	68, // 82: zitadel.user.v2.UserService.SetEmail:output_type -> zitadel.user.v2.SetEmailResponse
+	69, // 83: zitadel.user.v2.UserService.SendEmailCode:output_type -> zitadel.user.v2.SendEmailCodeResponse
+	70, // 84: zitadel.user.v2.UserService.ResendEmailCode:output_type -> zitadel.user.v2.ResendEmailCodeResponse
+	71, // 85: zitadel.user.v2.UserService.VerifyEmail:output_type -> zitadel.user.v2.VerifyEmailResponse
+	72, // 86: zitadel.user.v2.UserService.SetPhone:output_type -> zitadel.user.v2.SetPhoneResponse
+	73, // 87: zitadel.user.v2.UserService.RemovePhone:output_type -> zitadel.user.v2.RemovePhoneResponse
+	74, // 88: zitadel.user.v2.UserService.ResendPhoneCode:output_type -> zitadel.user.v2.ResendPhoneCodeResponse
+	75, // 89: zitadel.user.v2.UserService.VerifyPhone:output_type -> zitadel.user.v2.VerifyPhoneResponse
+	76, // 90: zitadel.user.v2.UserService.SetPassword:output_type -> zitadel.user.v2.SetPasswordResponse
+	11, // 91: zitadel.user.v2.UserService.LockUser:output_type -> zitadel.user.v2.LockUserResponse
+	13, // 92: zitadel.user.v2.UserService.UnlockUser:output_type -> zitadel.user.v2.UnlockUserResponse
+	15, // 93: zitadel.user.v2.UserService.DeactivateUser:output_type -> zitadel.user.v2.DeactivateUserResponse
+	17, // 94: zitadel.user.v2.UserService.ReactivateUser:output_type -> zitadel.user.v2.ReactivateUserResponse
+	19, // 95: zitadel.user.v2.UserService.DeleteUser:output_type -> zitadel.user.v2.DeleteUserResponse
+	77, // 96: zitadel.user.v2.UserService.RegisterPasskey:output_type -> zitadel.user.v2.RegisterPasskeyResponse
+	78, // 97: zitadel.user.v2.UserService.VerifyPasskeyRegistration:output_type -> zitadel.user.v2.VerifyPasskeyRegistrationResponse
+	79, // 98: zitadel.user.v2.UserService.CreatePasskeyRegistrationLink:output_type -> zitadel.user.v2.CreatePasskeyRegistrationLinkResponse
+	80, // 99: zitadel.user.v2.UserService.ListPasskeys:output_type -> zitadel.user.v2.ListPasskeysResponse
+	81, // 100: zitadel.user.v2.UserService.RemovePasskey:output_type -> zitadel.user.v2.RemovePasskeyResponse
+	82, // 101: zitadel.user.v2.UserService.RegisterU2F:output_type -> zitadel.user.v2.RegisterU2FResponse
+	83, // 102: zitadel.user.v2.UserService.VerifyU2FRegistration:output_type -> zitadel.user.v2.VerifyU2FRegistrationResponse
+	84, // 103: zitadel.user.v2.UserService.RemoveU2F:output_type -> zitadel.user.v2.RemoveU2FResponse
+	85, // 104: zitadel.user.v2.UserService.RegisterTOTP:output_type -> zitadel.user.v2.RegisterTOTPResponse
+	86, // 105: zitadel.user.v2.UserService.VerifyTOTPRegistration:output_type -> zitadel.user.v2.VerifyTOTPRegistrationResponse
+	87, // 106: zitadel.user.v2.UserService.RemoveTOTP:output_type -> zitadel.user.v2.RemoveTOTPResponse
+	88, // 107: zitadel.user.v2.UserService.AddOTPSMS:output_type -> zitadel.user.v2.AddOTPSMSResponse
+	89, // 108: zitadel.user.v2.UserService.RemoveOTPSMS:output_type -> zitadel.user.v2.RemoveOTPSMSResponse
+	90, // 109: zitadel.user.v2.UserService.AddOTPEmail:output_type -> zitadel.user.v2.AddOTPEmailResponse
+	91, // 110: zitadel.user.v2.UserService.RemoveOTPEmail:output_type -> zitadel.user.v2.RemoveOTPEmailResponse
+	92, // 111: zitadel.user.v2.UserService.GenerateRecoveryCodes:output_type -> zitadel.user.v2.GenerateRecoveryCodesResponse
+	93, // 112: zitadel.user.v2.UserService.RemoveRecoveryCodes:output_type -> zitadel.user.v2.RemoveRecoveryCodesResponse
+	94, // 113: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:output_type -> zitadel.user.v2.ListAuthenticationMethodTypesResponse
+	95, // 114: zitadel.user.v2.UserService.ListAuthenticationFactors:output_type -> zitadel.user.v2.ListAuthenticationFactorsResponse
+	77, // [77:115] is the sub-list for method output_type
+	39, // [39:77] is the sub-list for method input_type
 	39, // [39:39] is the sub-list for extension type_name
 	39, // [39:39] is the sub-list for extension extendee
 	0,  // [0:39] is the sub-list for field type_name

@@ -26,6 +26,14 @@ const (
 	UserService_GetUserByID_FullMethodName                   = "/zitadel.user.v2.UserService/GetUserByID"
 	UserService_ListUsers_FullMethodName                     = "/zitadel.user.v2.UserService/ListUsers"
 	UserService_UpdateHumanUser_FullMethodName               = "/zitadel.user.v2.UserService/UpdateHumanUser"
+	UserService_SetEmail_FullMethodName                      = "/zitadel.user.v2.UserService/SetEmail"
+	UserService_SendEmailCode_FullMethodName                 = "/zitadel.user.v2.UserService/SendEmailCode"
+	UserService_ResendEmailCode_FullMethodName               = "/zitadel.user.v2.UserService/ResendEmailCode"
+	UserService_VerifyEmail_FullMethodName                   = "/zitadel.user.v2.UserService/VerifyEmail"
+	UserService_SetPhone_FullMethodName                      = "/zitadel.user.v2.UserService/SetPhone"
+	UserService_RemovePhone_FullMethodName                   = "/zitadel.user.v2.UserService/RemovePhone"
+	UserService_ResendPhoneCode_FullMethodName               = "/zitadel.user.v2.UserService/ResendPhoneCode"
+	UserService_VerifyPhone_FullMethodName                   = "/zitadel.user.v2.UserService/VerifyPhone"
 	UserService_SetPassword_FullMethodName                   = "/zitadel.user.v2.UserService/SetPassword"
 	UserService_LockUser_FullMethodName                      = "/zitadel.user.v2.UserService/LockUser"
 	UserService_UnlockUser_FullMethodName                    = "/zitadel.user.v2.UserService/UnlockUser"
@@ -34,6 +42,7 @@ const (
 	UserService_DeleteUser_FullMethodName                    = "/zitadel.user.v2.UserService/DeleteUser"
 	UserService_RegisterPasskey_FullMethodName               = "/zitadel.user.v2.UserService/RegisterPasskey"
 	UserService_VerifyPasskeyRegistration_FullMethodName     = "/zitadel.user.v2.UserService/VerifyPasskeyRegistration"
+	UserService_CreatePasskeyRegistrationLink_FullMethodName = "/zitadel.user.v2.UserService/CreatePasskeyRegistrationLink"
 	UserService_ListPasskeys_FullMethodName                  = "/zitadel.user.v2.UserService/ListPasskeys"
 	UserService_RemovePasskey_FullMethodName                 = "/zitadel.user.v2.UserService/RemovePasskey"
 	UserService_RegisterU2F_FullMethodName                   = "/zitadel.user.v2.UserService/RegisterU2F"
@@ -70,6 +79,22 @@ type UserServiceClient interface {
 	ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error)
 	// UpdateHumanUser changes those parts of a person that the request carries.
 	UpdateHumanUser(ctx context.Context, in *UpdateHumanUserRequest, opts ...grpc.CallOption) (*UpdateHumanUserResponse, error)
+	// SetEmail replaces a user's e-mail address.
+	SetEmail(ctx context.Context, in *SetEmailRequest, opts ...grpc.CallOption) (*SetEmailResponse, error)
+	// SendEmailCode makes a code that verifies a user's e-mail address.
+	SendEmailCode(ctx context.Context, in *SendEmailCodeRequest, opts ...grpc.CallOption) (*SendEmailCodeResponse, error)
+	// ResendEmailCode makes another code that verifies a user's e-mail address.
+	ResendEmailCode(ctx context.Context, in *ResendEmailCodeRequest, opts ...grpc.CallOption) (*ResendEmailCodeResponse, error)
+	// VerifyEmail proves a user's access to their e-mail address.
+	VerifyEmail(ctx context.Context, in *VerifyEmailRequest, opts ...grpc.CallOption) (*VerifyEmailResponse, error)
+	// SetPhone replaces a user's phone number.
+	SetPhone(ctx context.Context, in *SetPhoneRequest, opts ...grpc.CallOption) (*SetPhoneResponse, error)
+	// RemovePhone removes a user's phone number, and with it codes by SMS.
+	RemovePhone(ctx context.Context, in *RemovePhoneRequest, opts ...grpc.CallOption) (*RemovePhoneResponse, error)
+	// ResendPhoneCode makes another code that verifies a user's phone number.
+	ResendPhoneCode(ctx context.Context, in *ResendPhoneCodeRequest, opts ...grpc.CallOption) (*ResendPhoneCodeResponse, error)
+	// VerifyPhone proves a user's access to their phone.
+	VerifyPhone(ctx context.Context, in *VerifyPhoneRequest, opts ...grpc.CallOption) (*VerifyPhoneResponse, error)
 	// SetPassword replaces a user's password.
 	SetPassword(ctx context.Context, in *SetPasswordRequest, opts ...grpc.CallOption) (*SetPasswordResponse, error)
 	// LockUser keeps a user from signing in until UnlockUser.
@@ -87,6 +112,9 @@ type UserServiceClient interface {
 	RegisterPasskey(ctx context.Context, in *RegisterPasskeyRequest, opts ...grpc.CallOption) (*RegisterPasskeyResponse, error)
 	// VerifyPasskeyRegistration completes the registration of a passkey.
 	VerifyPasskeyRegistration(ctx context.Context, in *VerifyPasskeyRegistrationRequest, opts ...grpc.CallOption) (*VerifyPasskeyRegistrationResponse, error)
+	// CreatePasskeyRegistrationLink makes a code that entitles its bearer to register a passkey
+	// for a user who cannot sign in.
+	CreatePasskeyRegistrationLink(ctx context.Context, in *CreatePasskeyRegistrationLinkRequest, opts ...grpc.CallOption) (*CreatePasskeyRegistrationLinkResponse, error)
 	// ListPasskeys lists the passkeys of a user.
 	ListPasskeys(ctx context.Context, in *ListPasskeysRequest, opts ...grpc.CallOption) (*ListPasskeysResponse, error)
 	// RemovePasskey removes a passkey.
@@ -185,6 +213,86 @@ func (c *userServiceClient) UpdateHumanUser(ctx context.Context, in *UpdateHuman
 	return out, nil
 }
 
+func (c *userServiceClient) SetEmail(ctx context.Context, in *SetEmailRequest, opts ...grpc.CallOption) (*SetEmailResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetEmailResponse)
+	err := c.cc.Invoke(ctx, UserService_SetEmail_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) SendEmailCode(ctx context.Context, in *SendEmailCodeRequest, opts ...grpc.CallOption) (*SendEmailCodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SendEmailCodeResponse)
+	err := c.cc.Invoke(ctx, UserService_SendEmailCode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) ResendEmailCode(ctx context.Context, in *ResendEmailCodeRequest, opts ...grpc.CallOption) (*ResendEmailCodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResendEmailCodeResponse)
+	err := c.cc.Invoke(ctx, UserService_ResendEmailCode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) VerifyEmail(ctx context.Context, in *VerifyEmailRequest, opts ...grpc.CallOption) (*VerifyEmailResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VerifyEmailResponse)
+	err := c.cc.Invoke(ctx, UserService_VerifyEmail_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) SetPhone(ctx context.Context, in *SetPhoneRequest, opts ...grpc.CallOption) (*SetPhoneResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetPhoneResponse)
+	err := c.cc.Invoke(ctx, UserService_SetPhone_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) RemovePhone(ctx context.Context, in *RemovePhoneRequest, opts ...grpc.CallOption) (*RemovePhoneResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemovePhoneResponse)
+	err := c.cc.Invoke(ctx, UserService_RemovePhone_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) ResendPhoneCode(ctx context.Context, in *ResendPhoneCodeRequest, opts ...grpc.CallOption) (*ResendPhoneCodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResendPhoneCodeResponse)
+	err := c.cc.Invoke(ctx, UserService_ResendPhoneCode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) VerifyPhone(ctx context.Context, in *VerifyPhoneRequest, opts ...grpc.CallOption) (*VerifyPhoneResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VerifyPhoneResponse)
+	err := c.cc.Invoke(ctx, UserService_VerifyPhone_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *userServiceClient) SetPassword(ctx context.Context, in *SetPasswordRequest, opts ...grpc.CallOption) (*SetPasswordResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SetPasswordResponse)
@@ -259,6 +367,16 @@ func (c *userServiceClient) VerifyPasskeyRegistration(ctx context.Context, in *V
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(VerifyPasskeyRegistrationResponse)
 	err := c.cc.Invoke(ctx, UserService_VerifyPasskeyRegistration_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) CreatePasskeyRegistrationLink(ctx context.Context, in *CreatePasskeyRegistrationLinkRequest, opts ...grpc.CallOption) (*CreatePasskeyRegistrationLinkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreatePasskeyRegistrationLinkResponse)
+	err := c.cc.Invoke(ctx, UserService_CreatePasskeyRegistrationLink_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -443,6 +561,22 @@ type UserServiceServer interface {
 	ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error)
 	// UpdateHumanUser changes those parts of a person that the request carries.
 	UpdateHumanUser(context.Context, *UpdateHumanUserRequest) (*UpdateHumanUserResponse, error)
+	// SetEmail replaces a user's e-mail address.
+	SetEmail(context.Context, *SetEmailRequest) (*SetEmailResponse, error)
+	// SendEmailCode makes a code that verifies a user's e-mail address.
+	SendEmailCode(context.Context, *SendEmailCodeRequest) (*SendEmailCodeResponse, error)
+	// ResendEmailCode makes another code that verifies a user's e-mail address.
+	ResendEmailCode(context.Context, *ResendEmailCodeRequest) (*ResendEmailCodeResponse, error)
+	// VerifyEmail proves a user's access to their e-mail address.
+	VerifyEmail(context.Context, *VerifyEmailRequest) (*VerifyEmailResponse, error)
+	// SetPhone replaces a user's phone number.
+	SetPhone(context.Context, *SetPhoneRequest) (*SetPhoneResponse, error)
+	// RemovePhone removes a user's phone number, and with it codes by SMS.
+	RemovePhone(context.Context, *RemovePhoneRequest) (*RemovePhoneResponse, error)
+	// ResendPhoneCode makes another code that verifies a user's phone number.
+	ResendPhoneCode(context.Context, *ResendPhoneCodeRequest) (*ResendPhoneCodeResponse, error)
+	// VerifyPhone proves a user's access to their phone.
+	VerifyPhone(context.Context, *VerifyPhoneRequest) (*VerifyPhoneResponse, error)
 	// SetPassword replaces a user's password.
 	SetPassword(context.Context, *SetPasswordRequest) (*SetPasswordResponse, error)
 	// LockUser keeps a user from signing in until UnlockUser.
@@ -460,6 +594,9 @@ type UserServiceServer interface {
 	RegisterPasskey(context.Context, *RegisterPasskeyRequest) (*RegisterPasskeyResponse, error)
 	// VerifyPasskeyRegistration completes the registration of a passkey.
 	VerifyPasskeyRegistration(context.Context, *VerifyPasskeyRegistrationRequest) (*VerifyPasskeyRegistrationResponse, error)
+	// CreatePasskeyRegistrationLink makes a code that entitles its bearer to register a passkey
+	// for a user who cannot sign in.
+	CreatePasskeyRegistrationLink(context.Context, *CreatePasskeyRegistrationLinkRequest) (*CreatePasskeyRegistrationLinkResponse, error)
 	// ListPasskeys lists the passkeys of a user.
 	ListPasskeys(context.Context, *ListPasskeysRequest) (*ListPasskeysResponse, error)
 	// RemovePasskey removes a passkey.
@@ -522,6 +659,30 @@ func (UnimplementedUserServiceServer) ListUsers(context.Context, *ListUsersReque
 func (UnimplementedUserServiceServer) UpdateHumanUser(context.Context, *UpdateHumanUserRequest) (*UpdateHumanUserResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateHumanUser not implemented")
 }
+func (UnimplementedUserServiceServer) SetEmail(context.Context, *SetEmailRequest) (*SetEmailResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetEmail not implemented")
+}
+func (UnimplementedUserServiceServer) SendEmailCode(context.Context, *SendEmailCodeRequest) (*SendEmailCodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SendEmailCode not implemented")
+}
+func (UnimplementedUserServiceServer) ResendEmailCode(context.Context, *ResendEmailCodeRequest) (*ResendEmailCodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResendEmailCode not implemented")
+}
+func (UnimplementedUserServiceServer) VerifyEmail(context.Context, *VerifyEmailRequest) (*VerifyEmailResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifyEmail not implemented")
+}
+func (UnimplementedUserServiceServer) SetPhone(context.Context, *SetPhoneRequest) (*SetPhoneResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetPhone not implemented")
+}
+func (UnimplementedUserServiceServer) RemovePhone(context.Context, *RemovePhoneRequest) (*RemovePhoneResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemovePhone not implemented")
+}
+func (UnimplementedUserServiceServer) ResendPhoneCode(context.Context, *ResendPhoneCodeRequest) (*ResendPhoneCodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResendPhoneCode not implemented")
+}
+func (UnimplementedUserServiceServer) VerifyPhone(context.Context, *VerifyPhoneRequest) (*VerifyPhoneResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifyPhone not implemented")
+}
 func (UnimplementedUserServiceServer) SetPassword(context.Context, *SetPasswordRequest) (*SetPasswordResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetPassword not implemented")
 }
@@ -545,6 +706,9 @@ func (UnimplementedUserServiceServer) RegisterPasskey(context.Context, *Register
 }
 func (UnimplementedUserServiceServer) VerifyPasskeyRegistration(context.Context, *VerifyPasskeyRegistrationRequest) (*VerifyPasskeyRegistrationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method VerifyPasskeyRegistration not implemented")
+}
+func (UnimplementedUserServiceServer) CreatePasskeyRegistrationLink(context.Context, *CreatePasskeyRegistrationLinkRequest) (*CreatePasskeyRegistrationLinkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreatePasskeyRegistrationLink not implemented")
 }
 func (UnimplementedUserServiceServer) ListPasskeys(context.Context, *ListPasskeysRequest) (*ListPasskeysResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPasskeys not implemented")
@@ -704,6 +868,150 @@ func _UserService_UpdateHumanUser_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UserService_SetEmail_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetEmailRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).SetEmail(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_SetEmail_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).SetEmail(ctx, req.(*SetEmailRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_SendEmailCode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SendEmailCodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).SendEmailCode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_SendEmailCode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).SendEmailCode(ctx, req.(*SendEmailCodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_ResendEmailCode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResendEmailCodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).ResendEmailCode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_ResendEmailCode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).ResendEmailCode(ctx, req.(*ResendEmailCodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_VerifyEmail_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifyEmailRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).VerifyEmail(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_VerifyEmail_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).VerifyEmail(ctx, req.(*VerifyEmailRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_SetPhone_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetPhoneRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).SetPhone(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_SetPhone_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).SetPhone(ctx, req.(*SetPhoneRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_RemovePhone_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemovePhoneRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).RemovePhone(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_RemovePhone_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).RemovePhone(ctx, req.(*RemovePhoneRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_ResendPhoneCode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResendPhoneCodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).ResendPhoneCode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_ResendPhoneCode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).ResendPhoneCode(ctx, req.(*ResendPhoneCodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_VerifyPhone_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifyPhoneRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).VerifyPhone(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_VerifyPhone_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).VerifyPhone(ctx, req.(*VerifyPhoneRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _UserService_SetPassword_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SetPasswordRequest)
 	if err := dec(in); err != nil {
@@ -844,6 +1152,24 @@ func _UserService_VerifyPasskeyRegistration_Handler(srv interface{}, ctx context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(UserServiceServer).VerifyPasskeyRegistration(ctx, req.(*VerifyPasskeyRegistrationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_CreatePasskeyRegistrationLink_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreatePasskeyRegistrationLinkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).CreatePasskeyRegistrationLink(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_CreatePasskeyRegistrationLink_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).CreatePasskeyRegistrationLink(ctx, req.(*CreatePasskeyRegistrationLinkRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1164,6 +1490,38 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _UserService_UpdateHumanUser_Handler,
 		},
 		{
+			MethodName: "SetEmail",
+			Handler:    _UserService_SetEmail_Handler,
+		},
+		{
+			MethodName: "SendEmailCode",
+			Handler:    _UserService_SendEmailCode_Handler,
+		},
+		{
+			MethodName: "ResendEmailCode",
+			Handler:    _UserService_ResendEmailCode_Handler,
+		},
+		{
+			MethodName: "VerifyEmail",
+			Handler:    _UserService_VerifyEmail_Handler,
+		},
+		{
+			MethodName: "SetPhone",
+			Handler:    _UserService_SetPhone_Handler,
+		},
+		{
+			MethodName: "RemovePhone",
+			Handler:    _UserService_RemovePhone_Handler,
+		},
+		{
+			MethodName: "ResendPhoneCode",
+			Handler:    _UserService_ResendPhoneCode_Handler,
+		},
+		{
+			MethodName: "VerifyPhone",
+			Handler:    _UserService_VerifyPhone_Handler,
+		},
+		{
 			MethodName: "SetPassword",
 			Handler:    _UserService_SetPassword_Handler,
 		},
@@ -1194,6 +1552,10 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "VerifyPasskeyRegistration",
 			Handler:    _UserService_VerifyPasskeyRegistration_Handler,
+		},
+		{
+			MethodName: "CreatePasskeyRegistrationLink",
+			Handler:    _UserService_CreatePasskeyRegistrationLink_Handler,
 		},
 		{
 			MethodName: "ListPasskeys",

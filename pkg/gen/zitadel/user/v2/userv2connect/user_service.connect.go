@@ -46,6 +46,25 @@ const (
 	// UserServiceUpdateHumanUserProcedure is the fully-qualified name of the UserService's
 	// UpdateHumanUser RPC.
 	UserServiceUpdateHumanUserProcedure = "/zitadel.user.v2.UserService/UpdateHumanUser"
+	// UserServiceSetEmailProcedure is the fully-qualified name of the UserService's SetEmail RPC.
+	UserServiceSetEmailProcedure = "/zitadel.user.v2.UserService/SetEmail"
+	// UserServiceSendEmailCodeProcedure is the fully-qualified name of the UserService's SendEmailCode
+	// RPC.
+	UserServiceSendEmailCodeProcedure = "/zitadel.user.v2.UserService/SendEmailCode"
+	// UserServiceResendEmailCodeProcedure is the fully-qualified name of the UserService's
+	// ResendEmailCode RPC.
+	UserServiceResendEmailCodeProcedure = "/zitadel.user.v2.UserService/ResendEmailCode"
+	// UserServiceVerifyEmailProcedure is the fully-qualified name of the UserService's VerifyEmail RPC.
+	UserServiceVerifyEmailProcedure = "/zitadel.user.v2.UserService/VerifyEmail"
+	// UserServiceSetPhoneProcedure is the fully-qualified name of the UserService's SetPhone RPC.
+	UserServiceSetPhoneProcedure = "/zitadel.user.v2.UserService/SetPhone"
+	// UserServiceRemovePhoneProcedure is the fully-qualified name of the UserService's RemovePhone RPC.
+	UserServiceRemovePhoneProcedure = "/zitadel.user.v2.UserService/RemovePhone"
+	// UserServiceResendPhoneCodeProcedure is the fully-qualified name of the UserService's
+	// ResendPhoneCode RPC.
+	UserServiceResendPhoneCodeProcedure = "/zitadel.user.v2.UserService/ResendPhoneCode"
+	// UserServiceVerifyPhoneProcedure is the fully-qualified name of the UserService's VerifyPhone RPC.
+	UserServiceVerifyPhoneProcedure = "/zitadel.user.v2.UserService/VerifyPhone"
 	// UserServiceSetPasswordProcedure is the fully-qualified name of the UserService's SetPassword RPC.
 	UserServiceSetPasswordProcedure = "/zitadel.user.v2.UserService/SetPassword"
 	// UserServiceLockUserProcedure is the fully-qualified name of the UserService's LockUser RPC.
@@ -66,6 +85,9 @@ const (
 	// UserServiceVerifyPasskeyRegistrationProcedure is the fully-qualified name of the UserService's
 	// VerifyPasskeyRegistration RPC.
 	UserServiceVerifyPasskeyRegistrationProcedure = "/zitadel.user.v2.UserService/VerifyPasskeyRegistration"
+	// UserServiceCreatePasskeyRegistrationLinkProcedure is the fully-qualified name of the
+	// UserService's CreatePasskeyRegistrationLink RPC.
+	UserServiceCreatePasskeyRegistrationLinkProcedure = "/zitadel.user.v2.UserService/CreatePasskeyRegistrationLink"
 	// UserServiceListPasskeysProcedure is the fully-qualified name of the UserService's ListPasskeys
 	// RPC.
 	UserServiceListPasskeysProcedure = "/zitadel.user.v2.UserService/ListPasskeys"
@@ -124,6 +146,22 @@ type UserServiceClient interface {
 	ListUsers(context.Context, *v2.ListUsersRequest) (*v2.ListUsersResponse, error)
 	// UpdateHumanUser changes those parts of a person that the request carries.
 	UpdateHumanUser(context.Context, *v2.UpdateHumanUserRequest) (*v2.UpdateHumanUserResponse, error)
+	// SetEmail replaces a user's e-mail address.
+	SetEmail(context.Context, *v2.SetEmailRequest) (*v2.SetEmailResponse, error)
+	// SendEmailCode makes a code that verifies a user's e-mail address.
+	SendEmailCode(context.Context, *v2.SendEmailCodeRequest) (*v2.SendEmailCodeResponse, error)
+	// ResendEmailCode makes another code that verifies a user's e-mail address.
+	ResendEmailCode(context.Context, *v2.ResendEmailCodeRequest) (*v2.ResendEmailCodeResponse, error)
+	// VerifyEmail proves a user's access to their e-mail address.
+	VerifyEmail(context.Context, *v2.VerifyEmailRequest) (*v2.VerifyEmailResponse, error)
+	// SetPhone replaces a user's phone number.
+	SetPhone(context.Context, *v2.SetPhoneRequest) (*v2.SetPhoneResponse, error)
+	// RemovePhone removes a user's phone number, and with it codes by SMS.
+	RemovePhone(context.Context, *v2.RemovePhoneRequest) (*v2.RemovePhoneResponse, error)
+	// ResendPhoneCode makes another code that verifies a user's phone number.
+	ResendPhoneCode(context.Context, *v2.ResendPhoneCodeRequest) (*v2.ResendPhoneCodeResponse, error)
+	// VerifyPhone proves a user's access to their phone.
+	VerifyPhone(context.Context, *v2.VerifyPhoneRequest) (*v2.VerifyPhoneResponse, error)
 	// SetPassword replaces a user's password.
 	SetPassword(context.Context, *v2.SetPasswordRequest) (*v2.SetPasswordResponse, error)
 	// LockUser keeps a user from signing in until UnlockUser.
@@ -141,6 +179,9 @@ type UserServiceClient interface {
 	RegisterPasskey(context.Context, *v2.RegisterPasskeyRequest) (*v2.RegisterPasskeyResponse, error)
 	// VerifyPasskeyRegistration completes the registration of a passkey.
 	VerifyPasskeyRegistration(context.Context, *v2.VerifyPasskeyRegistrationRequest) (*v2.VerifyPasskeyRegistrationResponse, error)
+	// CreatePasskeyRegistrationLink makes a code that entitles its bearer to register a passkey
+	// for a user who cannot sign in.
+	CreatePasskeyRegistrationLink(context.Context, *v2.CreatePasskeyRegistrationLinkRequest) (*v2.CreatePasskeyRegistrationLinkResponse, error)
 	// ListPasskeys lists the passkeys of a user.
 	ListPasskeys(context.Context, *v2.ListPasskeysRequest) (*v2.ListPasskeysResponse, error)
 	// RemovePasskey removes a passkey.
@@ -222,6 +263,54 @@ func NewUserServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(userServiceMethods.ByName("UpdateHumanUser")),
 			connect.WithClientOptions(opts...),
 		),
+		setEmail: connect.NewClient[v2.SetEmailRequest, v2.SetEmailResponse](
+			httpClient,
+			baseURL+UserServiceSetEmailProcedure,
+			connect.WithSchema(userServiceMethods.ByName("SetEmail")),
+			connect.WithClientOptions(opts...),
+		),
+		sendEmailCode: connect.NewClient[v2.SendEmailCodeRequest, v2.SendEmailCodeResponse](
+			httpClient,
+			baseURL+UserServiceSendEmailCodeProcedure,
+			connect.WithSchema(userServiceMethods.ByName("SendEmailCode")),
+			connect.WithClientOptions(opts...),
+		),
+		resendEmailCode: connect.NewClient[v2.ResendEmailCodeRequest, v2.ResendEmailCodeResponse](
+			httpClient,
+			baseURL+UserServiceResendEmailCodeProcedure,
+			connect.WithSchema(userServiceMethods.ByName("ResendEmailCode")),
+			connect.WithClientOptions(opts...),
+		),
+		verifyEmail: connect.NewClient[v2.VerifyEmailRequest, v2.VerifyEmailResponse](
+			httpClient,
+			baseURL+UserServiceVerifyEmailProcedure,
+			connect.WithSchema(userServiceMethods.ByName("VerifyEmail")),
+			connect.WithClientOptions(opts...),
+		),
+		setPhone: connect.NewClient[v2.SetPhoneRequest, v2.SetPhoneResponse](
+			httpClient,
+			baseURL+UserServiceSetPhoneProcedure,
+			connect.WithSchema(userServiceMethods.ByName("SetPhone")),
+			connect.WithClientOptions(opts...),
+		),
+		removePhone: connect.NewClient[v2.RemovePhoneRequest, v2.RemovePhoneResponse](
+			httpClient,
+			baseURL+UserServiceRemovePhoneProcedure,
+			connect.WithSchema(userServiceMethods.ByName("RemovePhone")),
+			connect.WithClientOptions(opts...),
+		),
+		resendPhoneCode: connect.NewClient[v2.ResendPhoneCodeRequest, v2.ResendPhoneCodeResponse](
+			httpClient,
+			baseURL+UserServiceResendPhoneCodeProcedure,
+			connect.WithSchema(userServiceMethods.ByName("ResendPhoneCode")),
+			connect.WithClientOptions(opts...),
+		),
+		verifyPhone: connect.NewClient[v2.VerifyPhoneRequest, v2.VerifyPhoneResponse](
+			httpClient,
+			baseURL+UserServiceVerifyPhoneProcedure,
+			connect.WithSchema(userServiceMethods.ByName("VerifyPhone")),
+			connect.WithClientOptions(opts...),
+		),
 		setPassword: connect.NewClient[v2.SetPasswordRequest, v2.SetPasswordResponse](
 			httpClient,
 			baseURL+UserServiceSetPasswordProcedure,
@@ -268,6 +357,12 @@ func NewUserServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			httpClient,
 			baseURL+UserServiceVerifyPasskeyRegistrationProcedure,
 			connect.WithSchema(userServiceMethods.ByName("VerifyPasskeyRegistration")),
+			connect.WithClientOptions(opts...),
+		),
+		createPasskeyRegistrationLink: connect.NewClient[v2.CreatePasskeyRegistrationLinkRequest, v2.CreatePasskeyRegistrationLinkResponse](
+			httpClient,
+			baseURL+UserServiceCreatePasskeyRegistrationLinkProcedure,
+			connect.WithSchema(userServiceMethods.ByName("CreatePasskeyRegistrationLink")),
 			connect.WithClientOptions(opts...),
 		),
 		listPasskeys: connect.NewClient[v2.ListPasskeysRequest, v2.ListPasskeysResponse](
@@ -376,6 +471,14 @@ type userServiceClient struct {
 	getUserByID                   *connect.Client[v2.GetUserByIDRequest, v2.GetUserByIDResponse]
 	listUsers                     *connect.Client[v2.ListUsersRequest, v2.ListUsersResponse]
 	updateHumanUser               *connect.Client[v2.UpdateHumanUserRequest, v2.UpdateHumanUserResponse]
+	setEmail                      *connect.Client[v2.SetEmailRequest, v2.SetEmailResponse]
+	sendEmailCode                 *connect.Client[v2.SendEmailCodeRequest, v2.SendEmailCodeResponse]
+	resendEmailCode               *connect.Client[v2.ResendEmailCodeRequest, v2.ResendEmailCodeResponse]
+	verifyEmail                   *connect.Client[v2.VerifyEmailRequest, v2.VerifyEmailResponse]
+	setPhone                      *connect.Client[v2.SetPhoneRequest, v2.SetPhoneResponse]
+	removePhone                   *connect.Client[v2.RemovePhoneRequest, v2.RemovePhoneResponse]
+	resendPhoneCode               *connect.Client[v2.ResendPhoneCodeRequest, v2.ResendPhoneCodeResponse]
+	verifyPhone                   *connect.Client[v2.VerifyPhoneRequest, v2.VerifyPhoneResponse]
 	setPassword                   *connect.Client[v2.SetPasswordRequest, v2.SetPasswordResponse]
 	lockUser                      *connect.Client[v2.LockUserRequest, v2.LockUserResponse]
 	unlockUser                    *connect.Client[v2.UnlockUserRequest, v2.UnlockUserResponse]
@@ -384,6 +487,7 @@ type userServiceClient struct {
 	deleteUser                    *connect.Client[v2.DeleteUserRequest, v2.DeleteUserResponse]
 	registerPasskey               *connect.Client[v2.RegisterPasskeyRequest, v2.RegisterPasskeyResponse]
 	verifyPasskeyRegistration     *connect.Client[v2.VerifyPasskeyRegistrationRequest, v2.VerifyPasskeyRegistrationResponse]
+	createPasskeyRegistrationLink *connect.Client[v2.CreatePasskeyRegistrationLinkRequest, v2.CreatePasskeyRegistrationLinkResponse]
 	listPasskeys                  *connect.Client[v2.ListPasskeysRequest, v2.ListPasskeysResponse]
 	removePasskey                 *connect.Client[v2.RemovePasskeyRequest, v2.RemovePasskeyResponse]
 	registerU2F                   *connect.Client[v2.RegisterU2FRequest, v2.RegisterU2FResponse]
@@ -441,6 +545,78 @@ func (c *userServiceClient) ListUsers(ctx context.Context, req *v2.ListUsersRequ
 // UpdateHumanUser calls zitadel.user.v2.UserService.UpdateHumanUser.
 func (c *userServiceClient) UpdateHumanUser(ctx context.Context, req *v2.UpdateHumanUserRequest) (*v2.UpdateHumanUserResponse, error) {
 	response, err := c.updateHumanUser.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SetEmail calls zitadel.user.v2.UserService.SetEmail.
+func (c *userServiceClient) SetEmail(ctx context.Context, req *v2.SetEmailRequest) (*v2.SetEmailResponse, error) {
+	response, err := c.setEmail.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SendEmailCode calls zitadel.user.v2.UserService.SendEmailCode.
+func (c *userServiceClient) SendEmailCode(ctx context.Context, req *v2.SendEmailCodeRequest) (*v2.SendEmailCodeResponse, error) {
+	response, err := c.sendEmailCode.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ResendEmailCode calls zitadel.user.v2.UserService.ResendEmailCode.
+func (c *userServiceClient) ResendEmailCode(ctx context.Context, req *v2.ResendEmailCodeRequest) (*v2.ResendEmailCodeResponse, error) {
+	response, err := c.resendEmailCode.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// VerifyEmail calls zitadel.user.v2.UserService.VerifyEmail.
+func (c *userServiceClient) VerifyEmail(ctx context.Context, req *v2.VerifyEmailRequest) (*v2.VerifyEmailResponse, error) {
+	response, err := c.verifyEmail.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SetPhone calls zitadel.user.v2.UserService.SetPhone.
+func (c *userServiceClient) SetPhone(ctx context.Context, req *v2.SetPhoneRequest) (*v2.SetPhoneResponse, error) {
+	response, err := c.setPhone.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RemovePhone calls zitadel.user.v2.UserService.RemovePhone.
+func (c *userServiceClient) RemovePhone(ctx context.Context, req *v2.RemovePhoneRequest) (*v2.RemovePhoneResponse, error) {
+	response, err := c.removePhone.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ResendPhoneCode calls zitadel.user.v2.UserService.ResendPhoneCode.
+func (c *userServiceClient) ResendPhoneCode(ctx context.Context, req *v2.ResendPhoneCodeRequest) (*v2.ResendPhoneCodeResponse, error) {
+	response, err := c.resendPhoneCode.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// VerifyPhone calls zitadel.user.v2.UserService.VerifyPhone.
+func (c *userServiceClient) VerifyPhone(ctx context.Context, req *v2.VerifyPhoneRequest) (*v2.VerifyPhoneResponse, error) {
+	response, err := c.verifyPhone.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -513,6 +689,15 @@ func (c *userServiceClient) RegisterPasskey(ctx context.Context, req *v2.Registe
 // VerifyPasskeyRegistration calls zitadel.user.v2.UserService.VerifyPasskeyRegistration.
 func (c *userServiceClient) VerifyPasskeyRegistration(ctx context.Context, req *v2.VerifyPasskeyRegistrationRequest) (*v2.VerifyPasskeyRegistrationResponse, error) {
 	response, err := c.verifyPasskeyRegistration.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// CreatePasskeyRegistrationLink calls zitadel.user.v2.UserService.CreatePasskeyRegistrationLink.
+func (c *userServiceClient) CreatePasskeyRegistrationLink(ctx context.Context, req *v2.CreatePasskeyRegistrationLinkRequest) (*v2.CreatePasskeyRegistrationLinkResponse, error) {
+	response, err := c.createPasskeyRegistrationLink.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -676,6 +861,22 @@ type UserServiceHandler interface {
 	ListUsers(context.Context, *v2.ListUsersRequest) (*v2.ListUsersResponse, error)
 	// UpdateHumanUser changes those parts of a person that the request carries.
 	UpdateHumanUser(context.Context, *v2.UpdateHumanUserRequest) (*v2.UpdateHumanUserResponse, error)
+	// SetEmail replaces a user's e-mail address.
+	SetEmail(context.Context, *v2.SetEmailRequest) (*v2.SetEmailResponse, error)
+	// SendEmailCode makes a code that verifies a user's e-mail address.
+	SendEmailCode(context.Context, *v2.SendEmailCodeRequest) (*v2.SendEmailCodeResponse, error)
+	// ResendEmailCode makes another code that verifies a user's e-mail address.
+	ResendEmailCode(context.Context, *v2.ResendEmailCodeRequest) (*v2.ResendEmailCodeResponse, error)
+	// VerifyEmail proves a user's access to their e-mail address.
+	VerifyEmail(context.Context, *v2.VerifyEmailRequest) (*v2.VerifyEmailResponse, error)
+	// SetPhone replaces a user's phone number.
+	SetPhone(context.Context, *v2.SetPhoneRequest) (*v2.SetPhoneResponse, error)
+	// RemovePhone removes a user's phone number, and with it codes by SMS.
+	RemovePhone(context.Context, *v2.RemovePhoneRequest) (*v2.RemovePhoneResponse, error)
+	// ResendPhoneCode makes another code that verifies a user's phone number.
+	ResendPhoneCode(context.Context, *v2.ResendPhoneCodeRequest) (*v2.ResendPhoneCodeResponse, error)
+	// VerifyPhone proves a user's access to their phone.
+	VerifyPhone(context.Context, *v2.VerifyPhoneRequest) (*v2.VerifyPhoneResponse, error)
 	// SetPassword replaces a user's password.
 	SetPassword(context.Context, *v2.SetPasswordRequest) (*v2.SetPasswordResponse, error)
 	// LockUser keeps a user from signing in until UnlockUser.
@@ -693,6 +894,9 @@ type UserServiceHandler interface {
 	RegisterPasskey(context.Context, *v2.RegisterPasskeyRequest) (*v2.RegisterPasskeyResponse, error)
 	// VerifyPasskeyRegistration completes the registration of a passkey.
 	VerifyPasskeyRegistration(context.Context, *v2.VerifyPasskeyRegistrationRequest) (*v2.VerifyPasskeyRegistrationResponse, error)
+	// CreatePasskeyRegistrationLink makes a code that entitles its bearer to register a passkey
+	// for a user who cannot sign in.
+	CreatePasskeyRegistrationLink(context.Context, *v2.CreatePasskeyRegistrationLinkRequest) (*v2.CreatePasskeyRegistrationLinkResponse, error)
 	// ListPasskeys lists the passkeys of a user.
 	ListPasskeys(context.Context, *v2.ListPasskeysRequest) (*v2.ListPasskeysResponse, error)
 	// RemovePasskey removes a passkey.
@@ -770,6 +974,54 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(userServiceMethods.ByName("UpdateHumanUser")),
 		connect.WithHandlerOptions(opts...),
 	)
+	userServiceSetEmailHandler := connect.NewUnaryHandlerSimple(
+		UserServiceSetEmailProcedure,
+		svc.SetEmail,
+		connect.WithSchema(userServiceMethods.ByName("SetEmail")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceSendEmailCodeHandler := connect.NewUnaryHandlerSimple(
+		UserServiceSendEmailCodeProcedure,
+		svc.SendEmailCode,
+		connect.WithSchema(userServiceMethods.ByName("SendEmailCode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceResendEmailCodeHandler := connect.NewUnaryHandlerSimple(
+		UserServiceResendEmailCodeProcedure,
+		svc.ResendEmailCode,
+		connect.WithSchema(userServiceMethods.ByName("ResendEmailCode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceVerifyEmailHandler := connect.NewUnaryHandlerSimple(
+		UserServiceVerifyEmailProcedure,
+		svc.VerifyEmail,
+		connect.WithSchema(userServiceMethods.ByName("VerifyEmail")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceSetPhoneHandler := connect.NewUnaryHandlerSimple(
+		UserServiceSetPhoneProcedure,
+		svc.SetPhone,
+		connect.WithSchema(userServiceMethods.ByName("SetPhone")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceRemovePhoneHandler := connect.NewUnaryHandlerSimple(
+		UserServiceRemovePhoneProcedure,
+		svc.RemovePhone,
+		connect.WithSchema(userServiceMethods.ByName("RemovePhone")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceResendPhoneCodeHandler := connect.NewUnaryHandlerSimple(
+		UserServiceResendPhoneCodeProcedure,
+		svc.ResendPhoneCode,
+		connect.WithSchema(userServiceMethods.ByName("ResendPhoneCode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceVerifyPhoneHandler := connect.NewUnaryHandlerSimple(
+		UserServiceVerifyPhoneProcedure,
+		svc.VerifyPhone,
+		connect.WithSchema(userServiceMethods.ByName("VerifyPhone")),
+		connect.WithHandlerOptions(opts...),
+	)
 	userServiceSetPasswordHandler := connect.NewUnaryHandlerSimple(
 		UserServiceSetPasswordProcedure,
 		svc.SetPassword,
@@ -816,6 +1068,12 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 		UserServiceVerifyPasskeyRegistrationProcedure,
 		svc.VerifyPasskeyRegistration,
 		connect.WithSchema(userServiceMethods.ByName("VerifyPasskeyRegistration")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceCreatePasskeyRegistrationLinkHandler := connect.NewUnaryHandlerSimple(
+		UserServiceCreatePasskeyRegistrationLinkProcedure,
+		svc.CreatePasskeyRegistrationLink,
+		connect.WithSchema(userServiceMethods.ByName("CreatePasskeyRegistrationLink")),
 		connect.WithHandlerOptions(opts...),
 	)
 	userServiceListPasskeysHandler := connect.NewUnaryHandlerSimple(
@@ -926,6 +1184,22 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 			userServiceListUsersHandler.ServeHTTP(w, r)
 		case UserServiceUpdateHumanUserProcedure:
 			userServiceUpdateHumanUserHandler.ServeHTTP(w, r)
+		case UserServiceSetEmailProcedure:
+			userServiceSetEmailHandler.ServeHTTP(w, r)
+		case UserServiceSendEmailCodeProcedure:
+			userServiceSendEmailCodeHandler.ServeHTTP(w, r)
+		case UserServiceResendEmailCodeProcedure:
+			userServiceResendEmailCodeHandler.ServeHTTP(w, r)
+		case UserServiceVerifyEmailProcedure:
+			userServiceVerifyEmailHandler.ServeHTTP(w, r)
+		case UserServiceSetPhoneProcedure:
+			userServiceSetPhoneHandler.ServeHTTP(w, r)
+		case UserServiceRemovePhoneProcedure:
+			userServiceRemovePhoneHandler.ServeHTTP(w, r)
+		case UserServiceResendPhoneCodeProcedure:
+			userServiceResendPhoneCodeHandler.ServeHTTP(w, r)
+		case UserServiceVerifyPhoneProcedure:
+			userServiceVerifyPhoneHandler.ServeHTTP(w, r)
 		case UserServiceSetPasswordProcedure:
 			userServiceSetPasswordHandler.ServeHTTP(w, r)
 		case UserServiceLockUserProcedure:
@@ -942,6 +1216,8 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 			userServiceRegisterPasskeyHandler.ServeHTTP(w, r)
 		case UserServiceVerifyPasskeyRegistrationProcedure:
 			userServiceVerifyPasskeyRegistrationHandler.ServeHTTP(w, r)
+		case UserServiceCreatePasskeyRegistrationLinkProcedure:
+			userServiceCreatePasskeyRegistrationLinkHandler.ServeHTTP(w, r)
 		case UserServiceListPasskeysProcedure:
 			userServiceListPasskeysHandler.ServeHTTP(w, r)
 		case UserServiceRemovePasskeyProcedure:
@@ -1003,6 +1279,38 @@ func (UnimplementedUserServiceHandler) UpdateHumanUser(context.Context, *v2.Upda
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.UpdateHumanUser is not implemented"))
 }
 
+func (UnimplementedUserServiceHandler) SetEmail(context.Context, *v2.SetEmailRequest) (*v2.SetEmailResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.SetEmail is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) SendEmailCode(context.Context, *v2.SendEmailCodeRequest) (*v2.SendEmailCodeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.SendEmailCode is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) ResendEmailCode(context.Context, *v2.ResendEmailCodeRequest) (*v2.ResendEmailCodeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.ResendEmailCode is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) VerifyEmail(context.Context, *v2.VerifyEmailRequest) (*v2.VerifyEmailResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.VerifyEmail is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) SetPhone(context.Context, *v2.SetPhoneRequest) (*v2.SetPhoneResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.SetPhone is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) RemovePhone(context.Context, *v2.RemovePhoneRequest) (*v2.RemovePhoneResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RemovePhone is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) ResendPhoneCode(context.Context, *v2.ResendPhoneCodeRequest) (*v2.ResendPhoneCodeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.ResendPhoneCode is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) VerifyPhone(context.Context, *v2.VerifyPhoneRequest) (*v2.VerifyPhoneResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.VerifyPhone is not implemented"))
+}
+
 func (UnimplementedUserServiceHandler) SetPassword(context.Context, *v2.SetPasswordRequest) (*v2.SetPasswordResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.SetPassword is not implemented"))
 }
@@ -1033,6 +1341,10 @@ func (UnimplementedUserServiceHandler) RegisterPasskey(context.Context, *v2.Regi
 
 func (UnimplementedUserServiceHandler) VerifyPasskeyRegistration(context.Context, *v2.VerifyPasskeyRegistrationRequest) (*v2.VerifyPasskeyRegistrationResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.VerifyPasskeyRegistration is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) CreatePasskeyRegistrationLink(context.Context, *v2.CreatePasskeyRegistrationLinkRequest) (*v2.CreatePasskeyRegistrationLinkResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.CreatePasskeyRegistrationLink is not implemented"))
 }
 
 func (UnimplementedUserServiceHandler) ListPasskeys(context.Context, *v2.ListPasskeysRequest) (*v2.ListPasskeysResponse, error) {

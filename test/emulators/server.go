@@ -1,4 +1,4 @@
-package dynoxide
+package emulators
 
 import (
 	"errors"
@@ -6,14 +6,16 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"sync/atomic"
+	"slices"
+	"strings"
 	"time"
 )
 
-// server is a running Dynoxide.
-type server struct {
-	addr   string
-	tables atomic.Int64
+// Server is a running emulator.
+type Server struct {
+	// Addr is where it listens: a loopback address with its port.
+	Addr string
+
 	// life is the write end of the guard's standard input. It stays open as long
 	// as this process lives, however it ends, and closing it ends the server.
 	life *os.File
@@ -32,19 +34,23 @@ wait $server`
 // the server does.
 const attempts = 3
 
-// patience is how long the server may take until it answers. It needs milliseconds.
-const patience = 10 * time.Second
+// patience is how long a server may take until it answers. It needs a second at the
+// most, on a machine that has nothing else to do.
+const patience = 30 * time.Second
 
-func start(binary string) (s *server, err error) {
+// Start runs a command, to which it adds --host and --port with a free address, and
+// returns when it accepts connections. The server ends with Stop, or with this process,
+// however that dies.
+func Start(command ...string) (s *Server, err error) {
 	for range attempts {
-		if s, err = startOnce(binary); err == nil {
+		if s, err = startOnce(command); err == nil {
 			return s, nil
 		}
 	}
 	return nil, err
 }
 
-func startOnce(binary string) (*server, error) {
+func startOnce(command []string) (*Server, error) {
 	addr, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -53,11 +59,12 @@ func startOnce(binary string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	command = append(slices.Clone(command), "--host", host, "--port", port)
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("sh", "-c", guard, "sh", binary, "--host", host, "--port", port)
+	cmd := exec.Command("sh", append([]string{"-c", guard, "sh"}, command...)...)
 	cmd.ExtraFiles = []*os.File{r} // file descriptor 3 of the shell
 	err = cmd.Start()
 	_ = r.Close() // ours; the shell has its own
@@ -65,26 +72,26 @@ func startOnce(binary string) (*server, error) {
 		_ = w.Close()
 		return nil, err
 	}
-	s := &server{addr: addr, life: w, gone: make(chan struct{})}
+	s := &Server{Addr: addr, life: w, gone: make(chan struct{})}
 	go func() {
 		_ = cmd.Wait() // how it ended is not of interest: it ends by being killed
 		close(s.gone)
 	}()
 	if err := s.await(); err != nil {
-		s.stop()
-		return nil, fmt.Errorf("%s --host %s --port %s: %w", binary, host, port, err)
+		s.Stop()
+		return nil, fmt.Errorf("%s: %w", strings.Join(command, " "), err)
 	}
 	return s, nil
 }
 
-// stop ends the server and waits until it is gone.
-func (s *server) stop() {
+// Stop ends the server and waits until it is gone.
+func (s *Server) Stop() {
 	_ = s.life.Close() // cannot fail in a way that matters: the reader sees the end
 	<-s.gone
 }
 
 // await returns when the server accepts connections.
-func (s *server) await() error {
+func (s *Server) await() error {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	timeout := time.After(patience)
@@ -95,7 +102,7 @@ func (s *server) await() error {
 		case <-timeout:
 			return fmt.Errorf("the server did not answer within %v", patience)
 		case <-tick.C:
-			conn, err := net.Dial("tcp", s.addr)
+			conn, err := net.Dial("tcp", s.Addr)
 			if err != nil {
 				continue
 			}

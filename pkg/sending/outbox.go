@@ -1,0 +1,136 @@
+package sending
+
+import (
+	"context"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/fault"
+)
+
+// Purpose is what a message is for. It also separates the codes of one purpose from
+// those of all others.
+type Purpose string
+
+// The purposes.
+const (
+	OTPSMS          Purpose = "otp-sms"
+	OTPEmail        Purpose = "otp-email"
+	VerifyEmail     Purpose = "verify-email"
+	VerifyPhone     Purpose = "verify-phone"
+	RegisterPasskey Purpose = "register-passkey"
+)
+
+// Message is a code on its way to a person.
+type Message struct {
+	Purpose Purpose
+	Channel Channel
+	// To is a mail address, or a number in E.164 form.
+	To   string
+	Code string
+	// CodeID is what has to be shown beside the code, where one is needed.
+	CodeID string
+	Expiry time.Duration
+	// URLTemplate is the link that a mail leads to; empty has none.
+	URLTemplate  string
+	SessionID    string
+	UserID       string
+	Organization string
+	LoginName    string
+	DisplayName  string
+	Language     string
+}
+
+// Messenger delivers messages. Package notify has what one is made of.
+type Messenger interface {
+	// Accepts returns a fault of kind InvalidArgument for a link template that cannot
+	// be rendered in a message for the purpose.
+	Accepts(p Purpose, urlTemplate string) error
+	// Carries reports whether the deployment has a way to send over the channel.
+	Carries(c Channel) bool
+	// Deliver hands the message to a provider and returns once it was taken. It
+	// returns faults of kinds FailedPrecondition, Unavailable or DeadlineExceeded
+	// when it was not.
+	Deliver(ctx context.Context, m Message) error
+}
+
+// Subject names what a usage is counted for.
+type Subject struct {
+	Channel Channel
+	Address string
+}
+
+// Send is one message as a store counts it, in the write that decides on it.
+type Send struct {
+	Subject
+
+	// Old is what the decision assumed, and New is to be stored in its place.
+	Old, New Usage
+	// Day and Budget are the deployment's cap.
+	Day    time.Time
+	Budget int
+	// Refund gives the budget back what an earlier write took.
+	Refund bool
+}
+
+// refund undoes a send that did not happen.
+func (s Send) refund() Send {
+	return Send{Subject: s.Subject, Day: s.Day, Old: s.New, New: s.New.Release(s.Old), Refund: true}
+}
+
+// Outbox is what one decision sends: nothing leaves it before the decision is
+// committed. The zero value is empty.
+type Outbox struct {
+	// Sends are counted by the commit, in the order of the messages.
+	Sends    []Send
+	messages []Message
+}
+
+// Add counts a message under the policy of its channel and keeps it. The usage is what
+// had been sent to its address. It returns ErrPrefix, ErrCooldown or ErrAddress when
+// the message may not leave.
+func (o *Outbox) Add(m Message, p Policy, used Usage, now time.Time) *fault.Fault {
+	p = p.WithDefaults()
+	if err := p.Reaches(m.To); err != nil {
+		return fault.From(err)
+	}
+	after, denied := used.Take(p, now)
+	if denied != nil {
+		return denied
+	}
+	o.Sends = append(o.Sends, Send{
+		Subject: Subject{m.Channel, m.To}, Old: used, New: after, Day: now.UTC().Truncate(day), Budget: p.Budget,
+	})
+	o.messages = append(o.messages, m)
+	return nil
+}
+
+// Subjects lists what was counted, so that a lost race can load it.
+func (o *Outbox) Subjects() []Subject {
+	var all []Subject
+	for _, s := range o.Sends {
+		all = append(all, s.Subject)
+	}
+	return all
+}
+
+// Deliver sends the messages of a committed decision, and stops at the first that the
+// provider refuses. Then it also returns what releases the sends that did not happen:
+// that of the refused message only if it surely did not leave, and those of all after
+// it.
+func (o *Outbox) Deliver(ctx context.Context, by Messenger) (refunds []Send, err error) {
+	for i, m := range o.messages {
+		err := by.Deliver(ctx, m)
+		if err == nil {
+			continue
+		}
+		unsent := o.Sends[i:]
+		if fault.From(err).Kind == fault.DeadlineExceeded {
+			unsent = o.Sends[i+1:]
+		}
+		for _, s := range unsent {
+			refunds = append(refunds, s.refund())
+		}
+		return refunds, err
+	}
+	return nil, nil
+}
