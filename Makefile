@@ -111,12 +111,18 @@ CFN_LINT ?= cfn-lint
 # The template's CodeUri, without the name of the function.
 BUILD ?= build
 
+# Each folder of functions/ is one, and each is built into a folder of its name.
+FUNCTIONS := api stream
+SHA256SUM ?= sha256sum
+
 # The same source gives the same bytes wherever it is built: no paths, no state of git.
 .PHONY: bootstrap
-bootstrap: ## build the function for Lambda; ARCH=amd64 for the other processor
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w" \
-		-o $(BUILD)/api/bootstrap ./functions/api
-	@printf '%s: %d bytes\n' $(BUILD)/api/bootstrap $$(wc -c < $(BUILD)/api/bootstrap)
+bootstrap: ## build the functions for Lambda, with their checksums; ARCH=amd64 for the other processor
+	@for function in $(FUNCTIONS); do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w" \
+			-o $(BUILD)/$$function/bootstrap ./functions/$$function; \
+	done
+	@cd $(BUILD) && $(SHA256SUM) $(FUNCTIONS:%=%/bootstrap) | tee SHA256SUMS
 
 .PHONY: invoke
 invoke: $(EMULATORS) ## run the function here on one event: EVENT=events/get-session.rest.json

@@ -46,6 +46,15 @@ type Client interface {
 
 var _ Client = (*eventbridge.Client)(nil)
 
+// NewClient returns the SDK's client; an empty endpoint is AWS's own.
+func NewClient(c aws.Config, endpoint string) Client {
+	return eventbridge.NewFromConfig(c, func(o *eventbridge.Options) {
+		if endpoint != "" {
+			o.BaseEndpoint = &endpoint
+		}
+	})
+}
+
 // Options are the settings of a Bus.
 type Options struct {
 	// Bus is the name or the ARN of the event bus.
