@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -255,6 +256,9 @@ func TestL7_S6_AStoryIsToldOnceAndInOrder(t *testing.T) {
 	}
 }
 
+// binary finds the values of a record that are bytes.
+var binary = regexp.MustCompile(`"B":\s*"([^"]+)"`)
+
 // TestG2_NoEventTellsASecret searches the events, the log and the metrics of a whole
 // story for all that must stay where it is.
 func TestG2_NoEventTellsASecret(t *testing.T) {
@@ -287,6 +291,15 @@ func TestG2_NoEventTellsASecret(t *testing.T) {
 		if secret != "" && (strings.Contains(told, secret) || strings.Contains(told, encoded)) {
 			t.Errorf("%q is told", secret)
 		}
+	}
+	bytes := binary.FindAllStringSubmatch(stream.String(), -1)
+	for _, value := range bytes { // token ids, MACs, seeds, keys
+		if strings.Contains(told, value[1]) {
+			t.Errorf("the stored bytes %s are told", value[1])
+		}
+	}
+	if len(bytes) < 20 {
+		t.Errorf("%d stored bytes were searched for", len(bytes))
 	}
 	for _, kept := range []string{"canary-username", "$argon2id$", "canary@example.com", "446681800"} {
 		if !strings.Contains(stream.String(), kept) || strings.Contains(told, kept) {

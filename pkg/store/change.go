@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/stepup-auth/stepup/pkg/lifecycle"
@@ -14,18 +15,18 @@ import (
 // Internal, whose cause names the key and the attribute and repeats no value.
 func DecodeChange(k table.Key, before, after table.Item) (lifecycle.Change, error) {
 	switch {
+	case k == sessionKey("") || strings.HasPrefix(k.PK, userPrefix) && userID(k) == "":
+		return nil, corrupt(k, errors.New("the key has no id"))
 	case strings.HasPrefix(k.PK, sessionPrefix) && k.SK == skMain:
 		older, newer, err := both(sessionID(k), before, after, decodeSession)
 		return lifecycle.SessionChange{Old: older, New: newer}, err
-	case !strings.HasPrefix(k.PK, userPrefix):
-		return nil, nil
-	case k.SK == skMain:
+	case strings.HasPrefix(k.PK, userPrefix) && k.SK == skMain:
 		older, newer, err := both(userID(k), before, after, decodeMain)
 		return lifecycle.UserChange{Old: older, New: newer}, err
-	case k.SK == skGuard:
+	case strings.HasPrefix(k.PK, userPrefix) && k.SK == skGuard:
 		older, newer, err := both(userID(k), before, after, decodeGuard)
 		return lifecycle.GuardChange{Old: older, New: newer}, err
-	case strings.HasPrefix(k.SK, skCredential):
+	case strings.HasPrefix(k.PK, userPrefix) && strings.HasPrefix(k.SK, skCredential):
 		older, newer, err := both(k, before, after, decodeOptionalKey)
 		return lifecycle.KeyChange{UserID: userID(k), Old: older, New: newer}, err
 	default:
