@@ -44,7 +44,8 @@ func TestStreamNamesEveryBadVariableAndRepeatsNone(t *testing.T) {
 		}
 		var named []string
 		for line := range strings.Lines(err.Error()) {
-			named = append(named, line[:strings.Index(line, ":")])
+			variable, _, _ := strings.Cut(line, ":")
+			named = append(named, variable)
 		}
 		if !slices.Equal(named, strings.Fields(name)) {
 			t.Errorf("named %v, want %s", named, name)

@@ -36,6 +36,14 @@ type metric struct {
 	Unit string `json:"Unit"`
 }
 
+func counts(names ...string) []metric {
+	all := make([]metric, len(names))
+	for i, name := range names {
+		all[i] = metric{Name: name, Unit: "Count"}
+	}
+	return all
+}
+
 // measure writes what came of a batch: the records that are done, of how many, and
 // whether something stopped it. A line that cannot be written is lost.
 func (h *Handler) measure(done []record, delivered int, stop error) {
@@ -44,9 +52,7 @@ func (h *Handler) measure(done []record, delivered int, stop error) {
 	}
 	m := measurement{Records: delivered, Counts: map[lifecycle.Name]int{}, AWS: directive{
 		Timestamp: h.o.Now().UnixMilli(),
-		Metrics: []metricSet{{Namespace: namespace, Dimensions: [][]string{{}}, Metrics: []metric{
-			{"StreamRecords", "Count"}, {"EventsPublished", "Count"}, {"BatchesStopped", "Count"},
-		}}},
+		Metrics:   []metricSet{{Namespace: namespace, Dimensions: [][]string{{}}, Metrics: counts("StreamRecords", "EventsPublished", "BatchesStopped")}},
 	}}
 	for _, r := range done {
 		m.Events += len(r.events)

@@ -33,10 +33,16 @@ type detail struct {
 	Disabled       bool                 `json:"disabled,omitzero"`
 }
 
-// entry returns the event as EventBridge takes it, and its size as EventBridge counts.
-// It returns ErrRefused for an event that has no JSON, as a time after the year 9999
+// entry is an event as EventBridge takes it, with its size as EventBridge counts.
+type entry struct {
+	types.PutEventsRequestEntry
+
+	size int
+}
+
+// entry returns ErrRefused for an event that has no JSON, as a time after the year 9999
 // has none, or too much of it.
-func (b *Bus) entry(e lifecycle.Event) (entry types.PutEventsRequestEntry, size int, err error) {
+func (b *Bus) entry(e lifecycle.Event) (entry, error) {
 	text, err := json.Marshal(detail{
 		Version: lifecycle.Version, ID: e.ID, Time: e.Time.UTC(),
 		SessionID: e.SessionID, UserID: e.UserID, OrganizationID: e.Organization, CreatorID: e.Creator, Revision: e.Revision,
@@ -44,18 +50,18 @@ func (b *Bus) entry(e lifecycle.Event) (entry types.PutEventsRequestEntry, size 
 		Factor: e.Factor, KeyID: e.KeyID, Failures: e.Failures, LockedUntil: e.LockedUntil.UTC(), Disabled: e.Disabled,
 	})
 	if err != nil {
-		return entry, 0, ErrRefused.Wrap(err)
+		return entry{}, ErrRefused.Wrap(err)
 	}
-	entry = types.PutEventsRequestEntry{
+	const timeSize = 14
+	size := timeSize + len(Source) + len(e.Name) + len(text)
+	if size > maxBytes {
+		return entry{}, ErrRefused.Wrap(fmt.Errorf("event of %d bytes", size))
+	}
+	return entry{size: size, PutEventsRequestEntry: types.PutEventsRequestEntry{
 		EventBusName: &b.o.Bus,
 		Source:       aws.String(Source),
 		DetailType:   aws.String(string(e.Name)),
 		Detail:       aws.String(string(text)),
 		Time:         aws.Time(e.Time),
-	}
-	const timeSize = 14
-	if size = timeSize + len(Source) + len(e.Name) + len(text); size > maxBytes {
-		return entry, 0, ErrRefused.Wrap(fmt.Errorf("event of %d bytes", size))
-	}
-	return entry, size, nil
+	}}, nil
 }

@@ -111,48 +111,53 @@ func New(client Client, o Options) (*Bus, error) {
 // next one is not: ErrUnavailable, ErrRefused, or the context's fault. Events behind it
 // may be there as well.
 func (b *Bus) Publish(ctx context.Context, events []lifecycle.Event) (int, error) {
+	all, problem := b.render(events)
 	done := 0
-	for done < len(events) {
-		batch, err := b.batch(events[done:])
-		if err != nil {
-			return done, err
-		}
-		put, err := b.put(ctx, batch)
+	for done < len(all) {
+		put, err := b.put(ctx, request(all[done:]))
 		done += put
 		if err != nil {
 			return done, err
 		}
 	}
-	return done, nil
+	return done, problem
 }
 
-// batch returns as many entries, from the first event on, as one request takes, or
-// the fault of the first event.
-func (b *Bus) batch(events []lifecycle.Event) ([]types.PutEventsRequestEntry, error) {
+// render returns the entries of the events up to the first that has none, and its fault.
+func (b *Bus) render(events []lifecycle.Event) ([]entry, error) {
+	all := make([]entry, 0, len(events))
+	for _, event := range events {
+		e, err := b.entry(event)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// request returns as many entries, from the first on, as one request takes.
+func request(all []entry) []types.PutEventsRequestEntry {
 	var batch []types.PutEventsRequestEntry
 	room := maxBytes
-	for i, e := range events[:min(len(events), maxEntries)] {
-		entry, size, err := b.entry(e)
-		switch room -= size; {
-		case err != nil && i == 0:
-			return nil, err
-		case err != nil || room < 0:
-			return batch, nil
+	for _, e := range all[:min(len(all), maxEntries)] {
+		if room -= e.size; room < 0 {
+			break
 		}
-		batch = append(batch, entry)
+		batch = append(batch, e.PutEventsRequestEntry)
 	}
-	return batch, nil
+	return batch
 }
 
 // put sends the batch, and what EventBridge cannot take at the moment again. It returns
 // how many entries, from the first on, were taken.
 func (b *Bus) put(ctx context.Context, batch []types.PutEventsRequestEntry) (int, error) {
-	open := make([]int, len(batch)) // positions that are not taken yet
-	for i := range open {
-		open[i] = i
+	open := make([]int, 0, len(batch)) // positions that are not taken yet
+	for i := range batch {
+		open = append(open, i)
 	}
 	for attempt := 1; ; attempt++ {
-		refused, err := b.request(ctx, batch, open)
+		refused, err := b.send(ctx, batch, open)
 		switch {
 		case err != nil:
 			return open[0], err
@@ -171,8 +176,8 @@ func (b *Bus) put(ctx context.Context, batch []types.PutEventsRequestEntry) (int
 	}
 }
 
-// request sends the entries at the positions and returns those that were not taken.
-func (b *Bus) request(ctx context.Context, batch []types.PutEventsRequestEntry, open []int) ([]refusal, error) {
+// send puts the entries at the positions and returns those that were not taken.
+func (b *Bus) send(ctx context.Context, batch []types.PutEventsRequestEntry, open []int) ([]refusal, error) {
 	entries := make([]types.PutEventsRequestEntry, len(open))
 	for i, position := range open {
 		entries[i] = batch[position]

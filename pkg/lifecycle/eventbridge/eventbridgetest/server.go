@@ -111,8 +111,11 @@ func (s *Server) next() Answer {
 
 // entry is one of PutEvents.
 type entry struct {
-	EventBusName, Source, DetailType, Detail string
-	Time                                     float64
+	EventBusName string  `json:"EventBusName"`
+	Source       string  `json:"Source"`
+	DetailType   string  `json:"DetailType"`
+	Detail       string  `json:"Detail"`
+	Time         float64 `json:"Time"`
 }
 
 // result is the answer to one.
@@ -127,7 +130,9 @@ var signature = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/[a-
 // serve answers the JSON protocol: the name of the call stands in a header.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	answer := s.next()
-	var in struct{ Entries []entry }
+	var in struct {
+		Entries []entry `json:"Entries"`
+	}
 	err := json.NewDecoder(r.Body).Decode(&in)
 	switch {
 	case !signature.MatchString(r.Header.Get("Authorization")):
