@@ -70,7 +70,7 @@ func New(p Publisher, o Options) *Handler {
 // Faults that end in the log, and with the batch's failure at Lambda.
 var (
 	errBatch = fault.New(fault.Internal, "STEPUP-stream-batch", "The payload is not a batch of a DynamoDB stream")
-	errFirst = fault.New(fault.Internal, "STEPUP-stream-record", "The first record of a batch cannot be told")
+	errFirst = fault.New(fault.Internal, "STEPUP-stream-first", "The first record of a batch cannot be told")
 )
 
 // Invoke publishes what the batch means and answers which record is the first that is

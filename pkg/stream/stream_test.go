@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +19,9 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/lifecycle"
+	"github.com/stepup-auth/stepup/pkg/lifecycle/eventbridge"
+	"github.com/stepup-auth/stepup/pkg/lifecycle/eventbridge/eventbridgetest"
+	"github.com/stepup-auth/stepup/pkg/sdk"
 	"github.com/stepup-auth/stepup/pkg/stream"
 )
 
@@ -218,6 +223,39 @@ func TestEachBatchIsMeasured(t *testing.T) {
 		head + `"StreamRecords":3,"EventsPublished":2,"BatchesStopped":1,"events":{"user.locked":1,"user.sessions_ended":1}}` + "\n"
 	if diff := cmp.Diff(want, lines.String()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestBatchesMayComeAtOnce has one handler serve as many shards as there are, with the
+// real publisher behind it.
+func TestBatchesMayComeAtOnce(t *testing.T) {
+	t.Parallel()
+	const shards, rounds = 8, 20
+	bus := eventbridgetest.Start(t)
+	credentials := func(string) (string, bool) { return "test", true }
+	p, err := eventbridge.New(eventbridge.NewClient(sdk.Config("eu-west-1", credentials), bus.URL), eventbridge.Options{Bus: "auth"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := stream.New(p, stream.Options{Metrics: io.Discard, Now: time.Now})
+	var all sync.WaitGroup
+	for shard := range shards {
+		all.Go(func() {
+			for round := range rounds {
+				n := shard*rounds + round
+				if answer, err := h.Invoke(t.Context(), batch(locked(n), silent(n))); string(answer) != `{"batchItemFailures":[]}` || err != nil {
+					t.Errorf("answer = %s, %v", answer, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	details := map[string]bool{}
+	for _, e := range bus.Events() {
+		details[e.Detail] = true
+	}
+	if len(details) != 2*shards*rounds || len(bus.Events()) != len(details) {
+		t.Errorf("%d events, %d of them different", len(bus.Events()), len(details))
 	}
 }
 
