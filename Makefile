@@ -130,16 +130,19 @@ CFN_LINT ?= cfn-lint
 
 # The template's CodeUri, without the name of the function.
 BUILD ?= build
-FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
+
+# Each folder of functions/ is one, and each is built into a folder of its name.
+FUNCTIONS := $(sort $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))
+SHA256SUM ?= sha256sum
 
 # The same source gives the same bytes wherever it is built: no paths, no state of git.
 .PHONY: bootstrap
-bootstrap: ## build the functions for Lambda; ARCH=amd64 for the other processor
+bootstrap: ## build the functions for Lambda, with their checksums; ARCH=amd64 for the other processor
 	@for function in $(FUNCTIONS); do \
 		CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w" \
 			-o $(BUILD)/$$function/bootstrap ./functions/$$function; \
-		printf '%s: %d bytes\n' $(BUILD)/$$function/bootstrap $$(wc -c < $(BUILD)/$$function/bootstrap); \
 	done
+	@cd $(BUILD) && $(SHA256SUM) $(FUNCTIONS:%=%/bootstrap) | tee SHA256SUMS
 
 .PHONY: invoke
 invoke: $(EMULATORS) ## run the function here on one event: EVENT=events/get-session.rest.json

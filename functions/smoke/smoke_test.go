@@ -187,39 +187,39 @@ func TestWithoutAKeyTheTrialEndsBeforeTheTableAndSaysSo(t *testing.T) {
 func TestBadVersionIsReportedWithTheReasonInTheLog(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		cloud cloud
+		cloud *cloud
 		want  string // in the log
 	}{
 		"the function ends with an error": {
-			cloud{version: func(context.Context, []byte) ([]byte, error) { return nil, errors.New("broken") }},
+			&cloud{version: func(context.Context, []byte) ([]byte, error) { return nil, errors.New("broken") }},
 			"GET /debug/healthz: the function ended with an error",
 		},
 		"the answer is none": {
-			cloud{version: answering(`"hello"`)}, "the answer is none for API Gateway",
+			&cloud{version: answering(`"hello"`)}, "the answer is none for API Gateway",
 		},
 		"every call fails": {
-			cloud{version: answering(`{"statusCode":503,"body":""}`)}, "GET /debug/healthz: the answer has the status 503, not 200",
+			&cloud{version: answering(`{"statusCode":503,"body":""}`)}, "GET /debug/healthz: the answer has the status 503, not 200",
 		},
 		"a stranger gets in": {
-			cloud{version: answering(`{"statusCode":200,"body":"ok"}`)}, "POST /v2/sessions: the answer has the status 200, not 401",
+			&cloud{version: answering(`{"statusCode":200,"body":"ok"}`)}, "POST /v2/sessions: the answer has the status 200, not 401",
 		},
 		"the key opens nothing": {
-			cloud{version: deployed(t), key: "stepup_forged"}, "POST /v2/sessions: the answer has the status 401, not 201",
+			&cloud{version: deployed(t), key: "stepup_forged"}, "POST /v2/sessions: the answer has the status 401, not 201",
 		},
 		"the key may not be read": {
-			cloud{version: deployed(t), keyProblem: "AccessDeniedException"}, "read the API key for trials",
+			&cloud{version: deployed(t), keyProblem: "AccessDeniedException"}, "read the API key for trials",
 		},
 		"the new session has no id": {
-			cloud{version: sequence(200, 401, 201), key: apitest.APIKey}, "the answer has no sessionId",
+			&cloud{version: sequence(200, 401, 201), key: apitest.APIKey}, "the answer has no sessionId",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			log, err := trial(t, &tc.cloud)
+			log, err := trial(t, tc.cloud)
 			if err != nil {
 				t.Fatal(err)
 			}
-			reported(t, &tc.cloud, "Failed")
+			reported(t, tc.cloud, "Failed")
 			if !strings.Contains(log, `"trial failed"`) || !strings.Contains(log, tc.want) {
 				t.Errorf("want %q in the log:\n%s", tc.want, log)
 			}
