@@ -25,6 +25,7 @@ func TestUserEvents(t *testing.T) {
 	t.Parallel()
 	every := func(u *user.User) {
 		u.TOTP, u.SMSCodes, u.EmailCodes = user.TOTP{Sealed: []byte("s"), Confirmed: true}, true, true
+		u.Phone.Verified, u.Email.Verified = true, true // codes need a verified address
 	}
 	factor := func(name lifecycle.Name, kind user.Authenticator) lifecycle.Event {
 		return lifecycle.Event{ID: "r." + string(name) + "." + string(kind), Name: name, Time: at(9), UserID: "ada", Factor: kind}
