@@ -87,6 +87,24 @@ ensure_keyring() {
   fi
 }
 
+# section prints the text of a section of samconfig.toml.
+section() { awk -v name="[$1.deploy.parameters]" '/^\[/ { inside = $0 == name } inside' samconfig.toml; }
+
+# configuration prints what the function is configured with: parameters, what other stacks
+# say, and which keyring.
+configuration() {
+  local name value secret
+  section "$environment"
+  for name in table/name table/arn bus/name key/arn; do
+    value="$(published "$name")" || return
+    echo "$name = $value"
+  done
+  secret="$(published keyring/arn)" || return
+  value="$(aws secretsmanager list-secret-version-ids --secret-id "$secret" \
+    --query "Versions[?contains(VersionStages, 'AWSCURRENT')].VersionId | [0]" --output text)" || return
+  echo "keyring = $secret $value"
+}
+
 # preview deploys dry what reads values that may not be there yet.
 preview() {
   local stack="$1" value
@@ -109,6 +127,9 @@ if [[ -n "$dry_run" ]]; then
   exit 0
 fi
 ensure_keyring
+# SAM publishes a version when the code has changed, and a version keeps what it began
+# with. So that a new parameter or keyring reaches the alias, it stands beside the code.
+configuration >build/api/configuration || fail "it is not known what the function is configured with"
 deploy "$environment"
 for stack in $after; do deploy "$stack"; done
 echo

@@ -75,7 +75,7 @@ func (s *site) write(t *testing.T, path, text string) {
 func (s *site) publish(t *testing.T, environment string, versions string) *site {
 	t.Helper()
 	for name, value := range map[string]string{
-		"table/name": "the-table", "keyring/arn": "the-keyring", "smoke-key/arn": "the-smoke-key",
+		"table/name": "the-table", "table/arn": "the-table-arn", "bus/name": "the-bus", "key/arn": "the-key", "keyring/arn": "the-keyring", "smoke-key/arn": "the-smoke-key",
 		"app/api": "the-api", "app/url": "https://login.example.com",
 	} {
 		s.write(t, "ssm/stepup/"+environment+"/"+name, value+"\n")
@@ -176,6 +176,43 @@ func TestKeyringIsLeftAloneWhenItIsNotKnownWhetherThereIsOne(t *testing.T) {
 				t.Errorf("deployed:\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestEveryChangeOfTheConfigurationMakesAVersion looks at the file beside the code, whose
+// content decides whether SAM publishes a version.
+func TestEveryChangeOfTheConfigurationMakesAVersion(t *testing.T) {
+	t.Parallel()
+	s := newSite(t).publish(t, "dev", "1")
+	deployed := func() string {
+		out, _, err := s.run(t, "deploy.sh", "dev")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		text, err := os.ReadFile(filepath.Join(s.dir, "build/api/configuration"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	before := deployed()
+	if again := deployed(); again != before {
+		t.Errorf("nothing has changed, and the file has:\n%s", cmp.Diff(before, again))
+	}
+	for what, change := range map[string]func(){
+		"a parameter": func() {
+			s.write(t, "samconfig.toml", strings.Replace(read(t, "samconfig.toml"), `"LogLevel=DEBUG"`, `"LogLevel=INFO"`, 1))
+		},
+		"the table":   func() { s.write(t, "ssm/stepup/dev/table/name", "restored\n") },
+		"the keyring": func() { s.write(t, "versions/the-keyring", "3\n") },
+	} {
+		old := deployed()
+		if change(); deployed() == old {
+			t.Errorf("%s changes and the file does not:\n%s", what, old)
+		}
+	}
+	if strings.Contains(before, "prod") {
+		t.Errorf("what is of another environment counts:\n%s", before)
 	}
 }
 
