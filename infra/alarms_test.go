@@ -129,7 +129,7 @@ var alarmRow = regexp.MustCompile("(?m)^\\| `([A-Za-z0-9]+)` \\| [^|]+ \\| [^|]+
 func TestEveryAlarmHasItsPageInOperations(t *testing.T) {
 	t.Parallel()
 	_, section, _ := strings.Cut(read(t, "docs/operations.md"), "## Alarms")
-	section, _, _ = strings.Cut(section, "\n## ")
+	section, _, _ = strings.Cut(section, "\n\nThe last five ") // another table follows
 	var written []string
 	for _, row := range alarmRow.FindAllStringSubmatch(section, -1) {
 		written = append(written, row[1])
