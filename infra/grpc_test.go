@@ -1,7 +1,9 @@
 package infra_test
 
 import (
+	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,5 +103,27 @@ func TestImageIsBuiltWithTheCompilerOfTheModule(t *testing.T) {
 	image := regexp.MustCompile(`golang:(\S+) AS`).FindStringSubmatch(read(t, "Dockerfile"))
 	if module == nil || image == nil || module[1] != image[1] {
 		t.Errorf("go.mod says %q, the Dockerfile %q", module, image)
+	}
+}
+
+func TestImageIsBuiltFromAllThatTheProgramImports(t *testing.T) {
+	t.Parallel()
+	const module = "github.com/stepup-auth/stepup/"
+	command := exec.CommandContext(t.Context(), "go", "list", "-deps", "./cmd/stepup")
+	command.Dir = ".."
+	out, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := regexp.MustCompile(`(?m)^!(\S+)$`).FindAllStringSubmatch(read(t, ".dockerignore"), -1)
+	for path := range strings.SplitSeq(string(out), "\n") {
+		inner, ours := strings.CutPrefix(path, module)
+		if !ours {
+			continue
+		}
+		folder, _, _ := strings.Cut(inner, "/")
+		if !slices.ContainsFunc(sent, func(s []string) bool { return s[1] == folder }) {
+			t.Errorf(".dockerignore holds back %s", inner)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package infra_test
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -97,9 +98,7 @@ func reading(secret string) map[string]list {
 func union(all ...map[string]list) map[string]list {
 	merged := map[string]list{}
 	for _, m := range all {
-		for action, resources := range m {
-			merged[action] = resources
-		}
+		maps.Copy(merged, m)
 	}
 	return merged
 }

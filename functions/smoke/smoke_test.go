@@ -84,7 +84,7 @@ func (c *cloud) secret(w http.ResponseWriter) {
 		_, _ = io.WriteString(w, `{"__type":"`+c.keyProblem+`","Message":"no"}`)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(map[string]string{"Name": "smoke-key", "SecretString": c.key + "\n"})
+	_, _ = io.WriteString(w, `{"Name":"smoke-key","SecretString":"`+c.key+`\n"}`)
 }
 
 func (c *cloud) report(w http.ResponseWriter, body []byte) {
