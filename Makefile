@@ -122,7 +122,7 @@ COMMON := pkg/password/common.txt
 clean: ## remove what was built, except the tools
 	rm -rf build $(CACHE)
 
-## Function
+## Functions
 
 ARCH ?= arm64
 EVENT ?= events/set-session.rest.json
@@ -131,22 +131,53 @@ CFN_LINT ?= cfn-lint
 # The template's CodeUri, without the name of the function.
 BUILD ?= build
 
+# Each folder of functions/ is one, and each is built into a folder of its name.
+FUNCTIONS := $(sort $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))
+SHA256SUM ?= sha256sum
+
 # The same source gives the same bytes wherever it is built: no paths, no state of git.
 .PHONY: bootstrap
-bootstrap: ## build the function for Lambda; ARCH=amd64 for the other processor
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w" \
-		-o $(BUILD)/api/bootstrap ./functions/api
-	@printf '%s: %d bytes\n' $(BUILD)/api/bootstrap $$(wc -c < $(BUILD)/api/bootstrap)
+bootstrap: ## build the functions for Lambda, with their checksums; ARCH=amd64 for the other processor
+	@for function in $(FUNCTIONS); do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w" \
+			-o $(BUILD)/$$function/bootstrap ./functions/$$function; \
+	done
+	@cd $(BUILD) && $(SHA256SUM) $(FUNCTIONS:%=%/bootstrap) | tee SHA256SUMS
 
 .PHONY: invoke
 invoke: $(EMULATORS) ## run the function here on one event: EVENT=events/get-session.rest.json
 	@$(GO) run ./functions/api/invoke $(EVENT)
 
+## Deployment
+
+ENV ?=
+DRY_RUN ?=
+ROLE ?= IAM_LOGIN_CLIENT
+NAME ?= login
+TEMPLATES := template.yaml $(sort $(wildcard infra/*.yaml))
+
+.PHONY: deploy
+deploy: bootstrap ## deploy ENV=dev, or with DRY_RUN=1 show what would change
+	infra/deploy.sh $(if $(DRY_RUN),--dry-run) $(ENV)
+
+.PHONY: api-key
+api-key: ## issue an API key of ENV=dev with ROLE (IAM_LOGIN_CLIENT)
+	@infra/api-key.sh $(ENV) $(ROLE) $(NAME)
+
+.PHONY: image
+image: ## build the container for gRPC: IMAGE=name:tag
+	docker buildx build --platform linux/arm64 --tag $(IMAGE) .
+
+IMAGE ?= stepup
+
 .PHONY: lint-template
-lint-template: ## check template.yaml with cfn-lint
+lint-template: ## check template.yaml and infra/ with cfn-lint
 	@command -v $(CFN_LINT) > /dev/null \
 		|| { echo "$(CFN_LINT) is not installed: pipx install cfn-lint, or set CFN_LINT to its path" >&2; exit 1; }
-	AWS_DEFAULT_REGION=us-east-1 $(CFN_LINT) --regions us-east-1 --template template.yaml
+	@for template in $(TEMPLATES); do \
+		echo "$(CFN_LINT) $$template"; \
+		AWS_DEFAULT_REGION=us-east-1 $(CFN_LINT) --regions us-east-1 --template "$$template"; \
+	done
 
 ## Tools
 

@@ -3,7 +3,7 @@ package infra_test
 import (
 	"encoding/json"
 	"os"
-	"reflect"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,48 +14,32 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/stepup-auth/stepup/pkg/config"
-	"github.com/stepup-auth/stepup/pkg/notify/ses"
-	"github.com/stepup-auth/stepup/pkg/notify/sns"
 	"github.com/stepup-auth/stepup/pkg/store"
 	"github.com/stepup-auth/stepup/pkg/table"
-	"github.com/stepup-auth/stepup/pkg/table/dynamo"
 	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
 )
 
-// template is template.yaml as far as these tests look at it.
-type template struct {
-	Parameters map[string]struct {
-		Type    string `yaml:"Type"`
-		Default string `yaml:"Default"`
-	} `yaml:"Parameters"`
-	Resources struct {
-		HTTPAPI   resource[httpAPI]   `yaml:"HttpApi"`
-		API       resource[function]  `yaml:"Api"`
-		APILog    resource[logGroup]  `yaml:"ApiLog"`
-		AccessLog resource[logGroup]  `yaml:"AccessLog"`
-		Keyring   resource[yaml.Node] `yaml:"Keyring"`
-		Table     resource[tableDef]  `yaml:"Table"`
-	} `yaml:"Resources"`
-}
-
-type resource[P any] struct {
-	Type                string `yaml:"Type"`
-	DeletionPolicy      string `yaml:"DeletionPolicy"`
-	UpdateReplacePolicy string `yaml:"UpdateReplacePolicy"`
-	Properties          P      `yaml:"Properties"`
-}
-
 type httpAPI struct {
-	StageName            string               `yaml:"StageName"`
-	CorsConfiguration    *yaml.Node           `yaml:"CorsConfiguration"`
-	DefaultRouteSettings map[string]yaml.Node `yaml:"DefaultRouteSettings"`
-	AccessLogSettings    struct {
-		DestinationArn string `yaml:"DestinationArn"`
-		Format         string `yaml:"Format"`
-	} `yaml:"AccessLogSettings"`
+	StageName                 string               `yaml:"StageName"`
+	CorsConfiguration         *yaml.Node           `yaml:"CorsConfiguration"`
+	DisableExecuteAPIEndpoint []string             `yaml:"DisableExecuteApiEndpoint"`
+	DefaultRouteSettings      map[string]yaml.Node `yaml:"DefaultRouteSettings"`
+	RouteSettings             map[string]limits    `yaml:"RouteSettings"`
+	AccessLogSettings         accessLog            `yaml:"AccessLogSettings"`
+}
+
+type limits struct {
+	Rate  string `yaml:"ThrottlingRateLimit"`
+	Burst string `yaml:"ThrottlingBurstLimit"`
+}
+
+type accessLog struct {
+	DestinationArn string `yaml:"DestinationArn"`
+	Format         string `yaml:"Format"`
 }
 
 type function struct {
+	Role          string   `yaml:"Role"`
 	CodeURI       string   `yaml:"CodeUri"`
 	Handler       string   `yaml:"Handler"`
 	Runtime       string   `yaml:"Runtime"`
@@ -70,31 +54,17 @@ type function struct {
 	Environment struct {
 		Variables map[string]yaml.Node `yaml:"Variables"`
 	} `yaml:"Environment"`
-	Policies []struct {
-		Statement []statement `yaml:"Statement"`
-	} `yaml:"Policies"`
-}
-
-type statement struct {
-	Effect   string `yaml:"Effect"`
-	Action   list   `yaml:"Action"`
-	Resource list   `yaml:"Resource"`
-}
-
-// list is one text or several, as IAM has it. Of CloudFormation's functions only the
-// argument is left.
-type list []string
-
-func (l *list) UnmarshalYAML(n *yaml.Node) error {
-	if n.Kind == yaml.ScalarNode {
-		*l = list{n.Value}
-		return nil
-	}
-	return n.Decode((*[]string)(l))
-}
-
-type logGroup struct {
-	RetentionInDays int `yaml:"RetentionInDays"`
+	AutoPublishAlias     string `yaml:"AutoPublishAlias"`
+	DeploymentPreference struct {
+		Type   string            `yaml:"Type"`
+		Role   string            `yaml:"Role"`
+		Alarms []string          `yaml:"Alarms"`
+		Hooks  map[string]string `yaml:"Hooks"`
+	} `yaml:"DeploymentPreference"`
+	Events map[string]struct {
+		Type       string    `yaml:"Type"`
+		Properties yaml.Node `yaml:"Properties"`
+	} `yaml:"Events"`
 }
 
 type tableDef struct {
@@ -105,6 +75,10 @@ type tableDef struct {
 	Stream                    struct {
 		StreamViewType string `yaml:"StreamViewType"`
 	} `yaml:"StreamSpecification"`
+	TTL struct {
+		AttributeName string `yaml:"AttributeName"`
+		Enabled       bool   `yaml:"Enabled"`
+	} `yaml:"TimeToLiveSpecification"`
 	AttributeDefinitions   []map[string]string `yaml:"AttributeDefinitions"`
 	KeySchema              []map[string]string `yaml:"KeySchema"`
 	GlobalSecondaryIndexes []struct {
@@ -114,17 +88,9 @@ type tableDef struct {
 	} `yaml:"GlobalSecondaryIndexes"`
 }
 
-func load(t *testing.T) template {
+func deployedTable(t *testing.T) tableDef {
 	t.Helper()
-	text, err := os.ReadFile("../template.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var deployed template
-	if err := yaml.Unmarshal(text, &deployed); err != nil {
-		t.Fatal(err)
-	}
-	return deployed
+	return properties[tableDef](t, load(t, "infra/data.yaml"), "Table")
 }
 
 func TestTableHasTheSchemaOfTheStore(t *testing.T) {
@@ -132,7 +98,7 @@ func TestTableHasTheSchemaOfTheStore(t *testing.T) {
 	if diff := cmp.Diff(store.Schema(), dynoxide.Schema(t)); diff != "" {
 		t.Errorf("store.Schema() and the template differ:\n%s", diff)
 	}
-	deployed := load(t).Resources.Table.Properties
+	deployed := deployedTable(t)
 	keys := []map[string]string{
 		{"AttributeName": table.PartitionKey, "KeyType": "HASH"},
 		{"AttributeName": table.SortKey, "KeyType": "RANGE"},
@@ -154,16 +120,14 @@ func TestTableHasTheSchemaOfTheStore(t *testing.T) {
 
 func TestTableIsProtected(t *testing.T) {
 	t.Parallel()
-	r := load(t).Resources.Table
-	p := r.Properties
+	p := deployedTable(t)
 	for protection, on := range map[string]bool{
 		"deletion protection":      p.DeletionProtectionEnabled,
-		"DeletionPolicy":           r.DeletionPolicy == "Retain",
-		"UpdateReplacePolicy":      r.UpdateReplacePolicy == "Retain",
 		"point in time recovery":   p.PointInTimeRecovery["PointInTimeRecoveryEnabled"],
 		"encryption with KMS":      p.SSE["SSEEnabled"],
 		"stream of both images":    p.Stream.StreamViewType == "NEW_AND_OLD_IMAGES",
 		"payment for each request": p.BillingMode == "PAY_PER_REQUEST",
+		"expiry":                   p.TTL.Enabled && p.TTL.AttributeName == store.Schema().TTL,
 	} {
 		if !on {
 			t.Errorf("the table lacks %s", protection)
@@ -171,22 +135,53 @@ func TestTableIsProtected(t *testing.T) {
 	}
 }
 
-func TestFunctionRunsOnWhatIsBuilt(t *testing.T) {
+// functions returns the functions of the application by the folder of their source.
+func functions(t *testing.T) map[string]function {
+	t.Helper()
+	s, found := load(t, app), map[string]function{}
+	for name := range s.of("AWS::Serverless::Function") {
+		f := properties[function](t, s, name)
+		folder, ok := strings.CutPrefix(f.CodeURI, "build/")
+		if !ok || !strings.EqualFold(folder, name) {
+			t.Errorf("%s is built from %s", name, f.CodeURI)
+		}
+		found[folder] = f
+	}
+	return found
+}
+
+func TestEveryFunctionIsDeployed(t *testing.T) {
 	t.Parallel()
-	r := load(t).Resources
-	f := r.API.Properties
-	for property, c := range map[string]struct{ got, want any }{
-		"Type":          {r.API.Type, "AWS::Serverless::Function"},
-		"CodeUri":       {f.CodeURI, "build/api"},
-		"Handler":       {f.Handler, "bootstrap"},
-		"Runtime":       {f.Runtime, "provided.al2023"},
-		"Architectures": {f.Architectures, []string{"arm64"}},
-		"Tracing":       {f.Tracing, "Active"},
-		"LogFormat":     {f.LoggingConfig.LogFormat, "JSON"},
-		"LogGroup":      {f.LoggingConfig.LogGroup, "ApiLog"},
-	} {
-		if diff := cmp.Diff(c.want, c.got); diff != "" {
-			t.Errorf("%s:\n%s", property, diff)
+	mains, err := filepath.Glob("../functions/*/main.go")
+	if err != nil || len(mains) == 0 {
+		t.Fatalf("no functions: %v", err)
+	}
+	deployed := functions(t)
+	for _, main := range mains {
+		if folder := filepath.Base(filepath.Dir(main)); deployed[folder].Handler == "" {
+			t.Errorf("functions/%s is not in the template", folder)
+		}
+	}
+}
+
+func TestFunctionsRunOnWhatIsBuilt(t *testing.T) {
+	t.Parallel()
+	deployed := functions(t)
+	for _, folder := range []string{"api", "smoke", "stream"} {
+		f := deployed[folder]
+		name := strings.ToUpper(folder[:1]) + folder[1:]
+		for property, c := range map[string]struct{ got, want any }{
+			"Role":          {f.Role, name + "Role.Arn"},
+			"Handler":       {f.Handler, "bootstrap"},
+			"Runtime":       {f.Runtime, "provided.al2023"},
+			"Architectures": {f.Architectures, []string{"arm64"}},
+			"Tracing":       {f.Tracing, "Active"},
+			"LogFormat":     {f.LoggingConfig.LogFormat, "JSON"},
+			"LogGroup":      {f.LoggingConfig.LogGroup, name + "Log"},
+		} {
+			if diff := cmp.Diff(c.want, c.got); diff != "" {
+				t.Errorf("%s, %s:\n%s", folder, property, diff)
+			}
 		}
 	}
 }
@@ -196,28 +191,44 @@ func ours(name string) bool { return !strings.HasPrefix(name, "AWS_") }
 
 func TestFunctionSetsExactlyTheVariablesThatTheServiceReads(t *testing.T) {
 	t.Parallel()
-	var read, set []string
+	var read []string
 	for _, name := range config.Names() {
 		if ours(name) {
 			read = append(read, name)
 		}
 	}
-	for name := range load(t).Resources.API.Properties.Environment.Variables {
-		set = append(set, name)
-	}
 	slices.Sort(read)
-	slices.Sort(set)
-	if diff := cmp.Diff(read, set); diff != "" {
+	if diff := cmp.Diff(read, keys(functions(t)["api"].Environment.Variables)); diff != "" {
 		t.Errorf("the service reads (-), the template sets (+):\n%s", diff)
 	}
 }
 
+var variableName = regexp.MustCompile(`"(STEPUP_[A-Z_]+)"`)
+
+func TestTrialSetsExactlyTheVariablesThatItReads(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../functions/smoke/settings.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := map[string]bool{}
+	for _, match := range variableName.FindAllStringSubmatch(string(source), -1) {
+		read[match[1]] = true
+	}
+	if diff := cmp.Diff(keys(read), keys(functions(t)["smoke"].Environment.Variables)); diff != "" {
+		t.Errorf("the trial reads (-), the template sets (+):\n%s", diff)
+	}
+}
+
 // environment resolves the function's variables as a deployment without parameters
-// does; of a resource it has the logical id.
-func environment(deployed template) config.Lookup {
+// does; what comes from another stack has the name of the parameter.
+func environment(t *testing.T) config.Lookup {
+	t.Helper()
+	deployed, variables := load(t, app), functions(t)["api"].Environment.Variables
 	return func(name string) (string, bool) {
-		v, set := deployed.Resources.API.Properties.Environment.Variables[name]
-		if p, isParameter := deployed.Parameters[v.Value]; isParameter && v.Tag == "!Ref" {
+		v, set := variables[name]
+		p, isParameter := deployed.Parameters[v.Value]
+		if isParameter && v.Tag == "!Ref" && !strings.HasPrefix(p.Type, "AWS::SSM::") {
 			return p.Default, true
 		}
 		return v.Value, set
@@ -226,7 +237,7 @@ func environment(deployed template) config.Lookup {
 
 func TestFunctionHasTheDefaultsOfTheServiceUnlessToldOtherwise(t *testing.T) {
 	t.Parallel()
-	got, err := config.Load(environment(load(t)))
+	got, err := config.Load(environment(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,9 +253,8 @@ func TestFunctionHasTheDefaultsOfTheServiceUnlessToldOtherwise(t *testing.T) {
 
 func TestFunctionHasRoomForItsWork(t *testing.T) {
 	t.Parallel()
-	deployed := load(t)
-	f := deployed.Resources.API.Properties
-	c, err := config.Load(environment(deployed))
+	f := functions(t)["api"]
+	c, err := config.Load(environment(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,125 +272,101 @@ func TestFunctionHasRoomForItsWork(t *testing.T) {
 	}
 }
 
-// actions returns what the function may do with a service, or is denied.
-func actions(deployed template, effect, service string) map[string]list {
-	found := map[string]list{}
-	for _, policy := range deployed.Resources.API.Properties.Policies {
-		for _, s := range policy.Statement {
-			for _, action := range s.Action {
-				if s.Effect == effect && strings.HasPrefix(action, service+":") {
-					found[strings.TrimPrefix(action, service+":")] = s.Resource
-				}
-			}
+func TestNewVersionIsTriedAndGetsTrafficInSteps(t *testing.T) {
+	t.Parallel()
+	s, f := load(t, app), functions(t)["api"]
+	p := f.DeploymentPreference
+	if f.AutoPublishAlias != "live" || p.Role != "DeploymentRole.Arn" || p.Hooks["PreTraffic"] != "Smoke" {
+		t.Errorf("alias %q, preference %+v", f.AutoPublishAlias, p)
+	}
+	if got := s.Parameters[p.Type].Default; !strings.HasPrefix(got, "Canary") {
+		t.Errorf("traffic moves by %q", got)
+	}
+	if len(p.Alarms) != 2 {
+		t.Errorf("alarms = %q", p.Alarms)
+	}
+	for _, name := range p.Alarms {
+		if s.Resources[name].Type != "AWS::CloudWatch::Alarm" {
+			t.Errorf("%s is no alarm", name)
 		}
 	}
-	return found
+	// Where the trial learns of the version and the alarm watches it.
+	if v := functions(t)["smoke"].Environment.Variables["STEPUP_SMOKE_VERSION"]; v.Value != "Api.Version" {
+		t.Errorf("the trial is of %q", v.Value)
+	}
+	if watched := properties[alarm](t, s, "NewVersionFails").dimensions(); watched["ExecutedVersion"] != "Api.Version.Version" {
+		t.Errorf("the alarm watches %v", watched)
+	}
 }
 
-// inTransactions are the permissions that TransactWriteItems asks for: those of what
-// is in the transaction.
-func inTransactions() []string {
-	return []string{"ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"}
-}
-
-// providersSecret is the ARN of a secret whose name is a parameter.
-const providersSecret = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${IdentityProviders}-??????"
-
-func TestFunctionMayDoWhatTheStoreDoesAndNothingElse(t *testing.T) {
+func TestChangesAreToldUntilTheyCannotBe(t *testing.T) {
 	t.Parallel()
-	alone, indexes := list{"Table.Arn"}, list{"Table.Arn", "${Table.Arn}/index/*"}
-	want := map[string]list{}
-	for method := range reflect.TypeFor[dynamo.Client]().Methods() {
-		switch call := method.Name; call {
-		case "TransactWriteItems":
-			for _, action := range inTransactions() {
-				want[action] = alone
-			}
-		case "Query":
-			want[call] = indexes
-		default:
-			want[call] = alone
-		}
+	f := functions(t)["stream"]
+	var source struct {
+		Stream                     string   `yaml:"Stream"`
+		StartingPosition           string   `yaml:"StartingPosition"`
+		FunctionResponseTypes      []string `yaml:"FunctionResponseTypes"`
+		BisectBatchOnFunctionError bool     `yaml:"BisectBatchOnFunctionError"`
+		MaximumRetryAttempts       int      `yaml:"MaximumRetryAttempts"`
+		MaximumRecordAgeInSeconds  int      `yaml:"MaximumRecordAgeInSeconds"`
+		FilterCriteria             struct {
+			Filters []struct {
+				Pattern string `yaml:"Pattern"`
+			} `yaml:"Filters"`
+		} `yaml:"FilterCriteria"`
+		DestinationConfig struct {
+			OnFailure struct {
+				Destination string `yaml:"Destination"`
+			} `yaml:"OnFailure"`
+		} `yaml:"DestinationConfig"`
 	}
-	deployed := load(t)
-	if diff := cmp.Diff(want, actions(deployed, "Allow", "dynamodb")); diff != "" {
-		t.Errorf("the store calls (-), the function may call (+):\n%s", diff)
+	changes := f.Events["Changes"]
+	if err := changes.Properties.Decode(&source); err != nil || changes.Type != "DynamoDB" {
+		t.Fatal(changes.Type, err)
 	}
-	if diff := cmp.Diff(map[string]list{"Scan": indexes}, actions(deployed, "Deny", "dynamodb")); diff != "" {
-		t.Errorf("denied:\n%s", diff)
+	if source.Stream != "TableStream" || source.StartingPosition != "TRIM_HORIZON" || !source.BisectBatchOnFunctionError ||
+		!slices.Equal(source.FunctionResponseTypes, []string{"ReportBatchItemFailures"}) {
+		t.Errorf("source = %+v", source)
 	}
-	if diff := cmp.Diff(map[string]list{"GetSecretValue": {"Keyring", providersSecret}}, actions(deployed, "Allow", "secretsmanager")); diff != "" {
-		t.Errorf("secrets:\n%s", diff)
+	if source.MaximumRetryAttempts <= 0 || source.MaximumRecordAgeInSeconds <= 0 {
+		t.Error("one bad change stops its shard for a day")
+	}
+	if source.DestinationConfig.OnFailure.Destination != "StreamFailures.Arn" {
+		t.Errorf("what is let go is told to %q", source.DestinationConfig.OnFailure.Destination)
+	}
+	queue := properties[map[string]string](t, load(t, app), "StreamFailures")
+	if queue["SqsManagedSseEnabled"] != "true" {
+		t.Error("the queue is not encrypted")
+	}
+	if len(source.FilterCriteria.Filters) != 1 || !json.Valid([]byte(source.FilterCriteria.Filters[0].Pattern)) {
+		t.Errorf("filters = %+v", source.FilterCriteria.Filters)
 	}
 }
 
-// permissions returns what a client's calls need, all on the same resources.
-func permissions[Client any](resources ...string) map[string]list {
-	need := map[string]list{}
-	for method := range reflect.TypeFor[Client]().Methods() {
-		need[method.Name] = resources
-	}
-	return need
-}
-
-func TestFunctionMaySendWhatTheSendersSendAndNothingElse(t *testing.T) {
+func TestFilterLetsSessionsAndUsersThrough(t *testing.T) {
 	t.Parallel()
-	const account = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:"
-	deployed := load(t)
-	for _, c := range []struct {
-		effect, service string
-		want            map[string]list
-	}{
-		{"Allow", "sns", permissions[sns.Client]("*")},
-		{"Deny", "sns", permissions[sns.Client]("arn:${AWS::Partition}:sns:*:*:*")},
-		{"Allow", "ses", permissions[ses.Client](account+"identity/${MailIdentity}", account+"configuration-set/${MailConfigurationSet}")},
-		{"Deny", "ses", map[string]list{}},
-	} {
-		if diff := cmp.Diff(c.want, actions(deployed, c.effect, c.service)); diff != "" {
-			t.Errorf("%s of %s: the senders call (-), the template says (+):\n%s", c.effect, c.service, diff)
-		}
-	}
-}
-
-func TestFunctionMayCallNoOtherServiceAndNothingAtLarge(t *testing.T) {
-	t.Parallel()
-	known := []string{"dynamodb", "secretsmanager", "ses", "sns"}
-	for _, policy := range load(t).Resources.API.Properties.Policies {
-		for _, s := range policy.Statement {
-			for _, action := range s.Action {
-				if service, _, _ := strings.Cut(action, ":"); !slices.Contains(known, service) || strings.Contains(action, "*") {
-					t.Errorf("%s is not needed", action)
-				}
-				// Only phone numbers cannot be named.
-				if slices.Contains(s.Resource, "*") && action != "sns:Publish" {
-					t.Errorf("%s on everything is more than is needed", action)
-				}
-			}
-		}
-	}
-}
-
-func TestKeyringIsKeptAndNotInTheTemplate(t *testing.T) {
-	t.Parallel()
-	r := load(t).Resources.Keyring
-	if r.Type != "AWS::SecretsManager::Secret" || r.DeletionPolicy != "Retain" || r.UpdateReplacePolicy != "Retain" {
-		t.Errorf("keyring is %s with policies %q and %q", r.Type, r.DeletionPolicy, r.UpdateReplacePolicy)
-	}
-	var properties map[string]any
-	if err := r.Properties.Decode(&properties); err != nil {
+	source, err := os.ReadFile("../pkg/store/keys.go")
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, source := range []string{"SecretString", "GenerateSecretString"} {
-		if _, has := properties[source]; has {
-			t.Errorf("%s makes a value that is no keyring", source)
+	for _, prefix := range []string{"SES#", "USR#"} {
+		if !strings.Contains(string(source), `Prefix = "`+prefix+`"`) {
+			t.Errorf("no key begins with %s any more", prefix)
+		}
+		if !strings.Contains(read(t, app), `{"prefix":"`+prefix+`"}`) {
+			t.Errorf("the filter holds back what begins with %s", prefix)
 		}
 	}
+}
+
+func gateway(t *testing.T) httpAPI {
+	t.Helper()
+	return properties[httpAPI](t, load(t, app), "HttpApi")
 }
 
 func TestGatewayIsThrottledAndLeavesTheRestToTheService(t *testing.T) {
 	t.Parallel()
-	r := load(t).Resources
-	g := r.HTTPAPI.Properties
+	g := gateway(t)
 	if g.StageName != "$default" {
 		t.Errorf("StageName = %q, which would be part of every path", g.StageName)
 	}
@@ -392,30 +378,59 @@ func TestGatewayIsThrottledAndLeavesTheRestToTheService(t *testing.T) {
 			t.Errorf("%s is not set", limit)
 		}
 	}
-	for name, days := range map[string]int{
-		"ApiLog": r.APILog.Properties.RetentionInDays, "AccessLog": r.AccessLog.Properties.RetentionInDays,
+}
+
+func TestHostNameOfOnesOwnIsTheOnlyOneAndLeadsToTheRoot(t *testing.T) {
+	t.Parallel()
+	if diff := cmp.Diff([]string{"HasDomain", "true", "false"}, gateway(t).DisableExecuteAPIEndpoint); diff != "" {
+		t.Errorf("DisableExecuteApiEndpoint:\n%s", diff)
+	}
+	mapping := properties[map[string]string](t, load(t, app), "DomainMapping")
+	want := map[string]string{"ApiId": "HttpApi", "DomainName": "Domain", "Stage": "HttpApi.Stage"}
+	if diff := cmp.Diff(want, mapping); diff != "" {
+		t.Errorf("mapping:\n%s", diff)
+	}
+}
+
+func TestAccessLogsHaveNothingSecret(t *testing.T) {
+	t.Parallel()
+	s := load(t, app)
+	for name, settings := range map[string]accessLog{
+		"HttpApi": gateway(t).AccessLogSettings,
+		"IamStage": properties[struct {
+			AccessLogSettings accessLog `yaml:"AccessLogSettings"`
+		}](t, s, "IamStage").AccessLogSettings,
 	} {
-		if days == 0 {
-			t.Errorf("%s is kept forever", name)
+		if settings.DestinationArn != "AccessLog.Arn" {
+			t.Errorf("%s: DestinationArn = %q", name, settings.DestinationArn)
+		}
+		var line map[string]string
+		if err := json.Unmarshal([]byte(settings.Format), &line); err != nil {
+			t.Fatalf("%s: a log line is no JSON: %v", name, err)
+		}
+		harmless := regexp.MustCompile(`^\$context\.(requestTime|requestId|identity\.sourceIp|identity\.userArn|httpMethod|path|protocol|` +
+			`status|responseLength|responseLatency|integrationLatency|integrationStatus|integrationErrorMessage)$`)
+		for field, variable := range line {
+			if !harmless.MatchString(variable) {
+				t.Errorf("%s: %s logs %s, which this test does not know as harmless", name, field, variable)
+			}
 		}
 	}
 }
 
-func TestAccessLogHasNothingSecret(t *testing.T) {
+func TestDoorForIAMAsksForASignature(t *testing.T) {
 	t.Parallel()
-	settings := load(t).Resources.HTTPAPI.Properties.AccessLogSettings
-	if settings.DestinationArn != "AccessLog.Arn" {
-		t.Errorf("DestinationArn = %q", settings.DestinationArn)
+	s := load(t, app)
+	route := properties[map[string]string](t, s, "IamRoute")
+	if route["RouteKey"] != "$default" || route["AuthorizationType"] != "AWS_IAM" {
+		t.Errorf("route = %v", route)
 	}
-	var line map[string]string
-	if err := json.Unmarshal([]byte(settings.Format), &line); err != nil {
-		t.Fatalf("a log line is no JSON: %v", err)
-	}
-	harmless := regexp.MustCompile(`^\$context\.(requestTime|requestId|identity\.sourceIp|httpMethod|path|protocol|status|` +
-		`responseLength|responseLatency|integrationLatency|integrationStatus|integrationErrorMessage)$`)
-	for name, variable := range line {
-		if !harmless.MatchString(variable) {
-			t.Errorf("%s logs %s, which this test does not know as harmless", name, variable)
+	for name, r := range s.Resources {
+		if strings.HasPrefix(name, "Iam") && r.Condition != "HasIamDoor" {
+			t.Errorf("%s is there without being asked for", name)
 		}
+	}
+	if got := s.Parameters["IamDoor"].Default; got != "false" {
+		t.Errorf("the door is %q by itself", got)
 	}
 }

@@ -33,7 +33,8 @@ func TestEveryEventIsAnsweredAsItShould(t *testing.T) {
 	for _, r := range requests() {
 		t.Run(r.file, func(t *testing.T) {
 			t.Parallel()
-			resp, err := apitest.Send(t.Context(), start(t, apitest.Deploy(t)...), eventOf(t, r))
+			deployed := function(t, lambdatest.Options{Env: apitest.Deploy(t), Remaining: r.remaining})
+			resp, err := apitest.Send(t.Context(), deployed, eventOf(t, r))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,9 +53,13 @@ func TestEveryEventIsAnsweredAsItShould(t *testing.T) {
 // start runs the function in the environment until the test ends.
 func start(t *testing.T, env ...string) *lambdatest.Process {
 	t.Helper()
-	p, err := lambdatest.Start(context.WithoutCancel(t.Context()), lambdatest.Options{
-		Binary: builds.Binary(t, apitest.Package), Env: env,
-	})
+	return function(t, lambdatest.Options{Env: env})
+}
+
+func function(t *testing.T, o lambdatest.Options) *lambdatest.Process {
+	t.Helper()
+	o.Binary = builds.Binary(t, apitest.Package)
+	p, err := lambdatest.Start(context.WithoutCancel(t.Context()), o)
 	if err != nil {
 		t.Fatal(err)
 	}

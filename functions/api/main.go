@@ -13,6 +13,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/apigw"
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/sdk"
 )
 
 func main() {
@@ -24,7 +25,7 @@ func main() {
 	}
 	level.Set(c.LogLevel)
 	ambient := app.Ambient{Logger: logger, Now: time.Now, Random: rand.Reader}
-	a, err := app.OnAWS(context.Background(), c, app.FunctionConfig(c, os.LookupEnv), ambient)
+	a, err := app.OnAWS(context.Background(), c, sdk.Config(c.Region, os.LookupEnv), ambient)
 	if err != nil {
 		stop(logger, err)
 	}

@@ -3,6 +3,7 @@ package main_test
 import (
 	"encoding/binary"
 	"net/http"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"google.golang.org/protobuf/proto"
@@ -21,6 +22,8 @@ type request struct {
 	body   string
 	// edit changes what the gateway wrote.
 	edit func(*events.APIGatewayV2HTTPRequest)
+	// remaining is the time that the function is told it has; zero is all of it.
+	remaining time.Duration
 
 	status int
 	// want is in the answer as it goes over the wire: status line, headers, body.
@@ -265,6 +268,25 @@ func carriage() []request {
 			status: http.StatusOK, want: `"userId":"` + apitest.UserID + `"`,
 		},
 		{
+			// A host name of one's own leads to the root of the API: no mapping key.
+			file: "custom-domain", method: http.MethodPatch, path: sessionPath, body: checkPassword,
+			edit: func(e *events.APIGatewayV2HTTPRequest) {
+				e.Headers["host"] = "login.example.com"
+				e.RequestContext.DomainName, e.RequestContext.DomainPrefix = "login.example.com", "login"
+			},
+			status: http.StatusOK, want: `"sessionToken"`,
+		},
+		{
+			// A route with limits of its own is named in the event, and changes nothing.
+			file: "own-route", method: http.MethodPatch, path: sessionPath, body: checkPassword,
+			edit: func(e *events.APIGatewayV2HTTPRequest) {
+				e.RouteKey = "PATCH /v2/sessions/{session_id}"
+				e.RequestContext.RouteKey = e.RouteKey
+				e.PathParameters = map[string]string{"session_id": apitest.SessionID}
+			},
+			status: http.StatusOK, want: `"sessionToken"`,
+		},
+		{
 			file: "session-token", method: http.MethodGet, path: sessionPath,
 			header: map[string]string{"authorization": "Bearer " + apitest.SessionToken},
 			status: http.StatusOK, want: `"loginName"`,
@@ -281,54 +303,6 @@ func carriage() []request {
 			file: "health", method: http.MethodGet, path: "/debug/healthz",
 			header: map[string]string{"authorization": ""},
 			status: http.StatusOK, want: "ok",
-		},
-	}
-}
-
-// refusals has what must be turned away, and how.
-func refusals() []request {
-	return []request{
-		{
-			file: "wrong-password", method: http.MethodPatch, path: sessionPath,
-			body:   `{"checks":{"password":{"password":"wrong"}}}`,
-			status: http.StatusBadRequest, want: "COMMAND-3M0fs",
-		},
-		{
-			file: "expired-session", method: http.MethodPatch, path: "/v2/sessions/" + apitest.ExpiredSessionID, body: checkPassword,
-			status: http.StatusBadRequest, want: "COMMAND-Hkl3d",
-		},
-		{
-			file: "no-token", method: http.MethodGet, path: sessionPath,
-			header: map[string]string{"authorization": ""},
-			status: http.StatusUnauthorized, want: "auth header missing",
-		},
-		{
-			file: "garbage-token", method: http.MethodGet, path: sessionPath,
-			header: map[string]string{"authorization": "Bearer \u00ff%00../{}"},
-			status: http.StatusUnauthorized, want: "AUTH-7fs1e",
-		},
-		{
-			file: "forged-key", method: http.MethodGet, path: sessionPath,
-			header: map[string]string{"authorization": "Bearer " + apitest.APIKey[:len(apitest.APIKey)-4] + "AAAA"},
-			status: http.StatusUnauthorized, want: "AUTH-7fs1e",
-		},
-		{
-			file: "broken-json", method: http.MethodPatch, path: sessionPath, body: `{"checks":`,
-			status: http.StatusBadRequest, want: `"code":3`,
-		},
-		{
-			file: "unknown-route", method: http.MethodGet, path: "/v2/nothing",
-			status: http.StatusNotFound, want: "Not Found",
-		},
-		{
-			file: "wrong-verb", method: http.MethodPut, path: sessionPath, body: checkPassword,
-			status: http.StatusMethodNotAllowed, want: "Method Not Allowed",
-		},
-		{
-			// What an HTTP API sends that is set to the older format.
-			file: "payload-version-1", method: http.MethodGet, path: sessionPath,
-			edit:   func(e *events.APIGatewayV2HTTPRequest) { e.Version = "1.0" },
-			status: http.StatusBadRequest, want: "payload version 2.0",
 		},
 	}
 }

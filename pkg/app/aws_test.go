@@ -17,6 +17,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/sdk"
 )
 
 func keyringText(t *testing.T) []byte {
@@ -46,9 +47,8 @@ func secretsManager(t *testing.T, status int, body string) config.Config {
 }
 
 // environment are credentials as a function's environment has them.
-func environment(c config.Config) aws.Config {
-	c.Region = "eu-central-1"
-	return app.FunctionConfig(c, func(name string) (string, bool) {
+func environment() aws.Config {
+	return sdk.Config("eu-central-1", func(name string) (string, bool) {
 		v, ok := map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"}[name]
 		return v, ok
 	})
@@ -66,7 +66,7 @@ func TestKeyringIsReadFromWhereTheConfigurationSays(t *testing.T) {
 		"secret":        secretsManager(t, 200, fmt.Sprintf(`{"SecretString":%q}`, text)),
 		"binary secret": secretsManager(t, 200, fmt.Sprintf(`{"SecretBinary":%q}`, base64.StdEncoding.EncodeToString(text))),
 	} {
-		if _, err := app.OpenKeyring(t.Context(), c, environment(c)); err != nil {
+		if _, err := app.OpenKeyring(t.Context(), c, environment()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -82,7 +82,7 @@ func TestKeyringThatCannotBeReadNamesTheVariableAndNoKey(t *testing.T) {
 		"not a keyring":  secretsManager(t, 200, `{"SecretString":"canary"}`),
 		"empty secret":   secretsManager(t, 200, `{}`),
 	} {
-		_, err := app.OpenKeyring(t.Context(), c, environment(c))
+		_, err := app.OpenKeyring(t.Context(), c, environment())
 		if err == nil || !strings.HasPrefix(err.Error(), "STEPUP_KEYRING: ") || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -93,26 +93,5 @@ func TestOnAWSTheTableMustBeNamed(t *testing.T) {
 	t.Parallel()
 	if _, err := app.OnAWS(t.Context(), config.Config{}, aws.Config{}, ambient()); err == nil || !strings.HasPrefix(err.Error(), "STEPUP_TABLE") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestFunctionReadsItsCredentialsAnewEachTime(t *testing.T) {
-	t.Parallel()
-	values := map[string]string{}
-	c := app.FunctionConfig(config.Config{Region: "eu-central-1"}, func(name string) (string, bool) {
-		v, ok := values[name]
-		return v, ok
-	})
-	if _, err := c.Credentials.Retrieve(t.Context()); err == nil {
-		t.Error("an empty environment has credentials")
-	}
-	for _, id := range []string{"first", "second"} {
-		values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"] = id, "secret"
-		if got, err := c.Credentials.Retrieve(t.Context()); err != nil || got.AccessKeyID != id {
-			t.Errorf("got %q, %v, want %q", got.AccessKeyID, err, id)
-		}
-	}
-	if c.Region != "eu-central-1" {
-		t.Errorf("region %q", c.Region)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/notify/awstest"
 	"github.com/stepup-auth/stepup/pkg/notify/awstest/seslocal"
+	"github.com/stepup-auth/stepup/pkg/sdk"
 	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
 )
 
@@ -54,7 +55,7 @@ func deploy(t *testing.T, env map[string]string) deployment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.OnAWS(t.Context(), c, app.FunctionConfig(c, lookup), app.Ambient{
+	a, err := app.OnAWS(t.Context(), c, sdk.Config(c.Region, lookup), app.Ambient{
 		Logger: slog.New(slog.NewJSONHandler(d.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: apptest.Epoch, Random: rand.Reader,
 	})
 	if err != nil {
@@ -247,7 +248,7 @@ func TestSenderOptionsThatMakeNoSenseStopTheStart(t *testing.T) {
 		"STEPUP_MAIL_*: ses: option From":             {Mail: config.Mail{From: "nobody"}},
 	} {
 		c.Table, c.Keyring = "table", "file:"+path
-		if _, err := app.OnAWS(t.Context(), c, environment(c), ambient()); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, err := app.OnAWS(t.Context(), c, environment(), ambient()); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v, want it to begin with %s", err, want)
 		}
 	}

@@ -114,12 +114,14 @@ type Mail struct {
 // Lookup returns the value of a variable and whether it is set; os.LookupEnv is one.
 type Lookup func(name string) (string, bool)
 
-// variable ties a name to what its text sets.
-type variable struct {
+// setting ties a variable's name to what its text sets in C.
+type setting[C any] struct {
 	name string
 	def  string
-	set  func(c *Config, text string) error
+	set  func(c *C, text string) error
 }
+
+type variable = setting[Config]
 
 // variables is the complete list, in the order of the documentation.
 var variables = []variable{
@@ -170,9 +172,11 @@ var variables = []variable{
 }
 
 // Names returns every variable that Load reads.
-func Names() []string {
-	names := make([]string, len(variables))
-	for i, v := range variables {
+func Names() []string { return namesOf(variables) }
+
+func namesOf[C any](settings []setting[C]) []string {
+	names := make([]string, len(settings))
+	for i, v := range settings {
 		names[i] = v.name
 	}
 	return names
@@ -183,20 +187,25 @@ func Names() []string {
 // read, which may be a secret in the wrong place.
 func Load(lookup Lookup) (Config, error) {
 	c := Config{Hashing: password.DefaultParams()}
+	if err := read(&c, variables, lookup); err != nil {
+		return c, err
+	}
+	return c, c.validate()
+}
+
+// read sets c as the environment says. The error names every variable at fault.
+func read[C any](c *C, settings []setting[C], lookup Lookup) error {
 	var problems []error
-	for _, v := range variables {
+	for _, v := range settings {
 		text, _ := lookup(v.name)
 		if text == "" {
 			text = v.def
 		}
-		if err := v.set(&c, text); err != nil {
+		if err := v.set(c, text); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", v.name, err))
 		}
 	}
-	if len(problems) == 0 {
-		problems = append(problems, c.validate())
-	}
-	return c, errors.Join(problems...)
+	return errors.Join(problems...)
 }
 
 // validate holds what needs more than one variable.
@@ -285,8 +294,10 @@ func setOrganizations(c *Config, s string) error {
 	return nil
 }
 
-func setLogLevel(c *Config, s string) error {
-	if c.LogLevel.UnmarshalText([]byte(s)) != nil {
+func setLogLevel(c *Config, s string) error { return level(&c.LogLevel, s) }
+
+func level(l *slog.Level, s string) error {
+	if l.UnmarshalText([]byte(s)) != nil {
 		return errLevel
 	}
 	return nil

@@ -243,7 +243,7 @@ func decodeAgent(r *record) session.UserAgent {
 	if ip := get[string](a, attrIP); ip != "" {
 		var err error
 		if agent.IP, err = netip.ParseAddr(ip); err != nil && a.err == nil {
-			a.err = err
+			a.err = fmt.Errorf("attribute %q is no IP address", attrIP) // err would repeat it
 		}
 	}
 	header := a.nested(attrHeader)

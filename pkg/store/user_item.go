@@ -189,7 +189,35 @@ func decodeUser(id string, items userItems) (*user.User, error) {
 	if err != nil || g == nil || items.main == nil || g.State == user.StateDeleted {
 		return nil, err
 	}
-	r := &record{item: items.main}
+	u, err := decodeMain(id, items.main)
+	if err != nil {
+		return nil, err
+	}
+	u.Guard = *g
+	for _, row := range items.keys {
+		key, err := decodeKeyItem(row.Key, row.Attrs)
+		if err != nil {
+			return nil, err
+		}
+		u.Keys = append(u.Keys, key)
+	}
+	for _, row := range items.links {
+		link, err := decodeLink(row)
+		if err != nil {
+			return nil, err
+		}
+		u.Links = append(u.Links, link)
+	}
+	return u, nil
+}
+
+// decodeMain reads what a user is without guard, keys and links. It returns nil for an absent
+// item.
+func decodeMain(id string, item table.Item) (*user.User, error) {
+	if item == nil {
+		return nil, nil
+	}
+	r := &record{item: item}
 	u := &user.User{
 		ID:           id,
 		Organization: get[string](r, attrOrg),
@@ -209,24 +237,9 @@ func decodeUser(id string, items userItems) (*user.User, error) {
 		TOTP:       user.TOTP{Sealed: get[[]byte](r, attrSeed), Confirmed: get[bool](r, attrConfirmed)},
 		SMSCodes:   get[bool](r, attrSMSCodes),
 		EmailCodes: get[bool](r, attrEmailCodes),
-		Guard:      *g,
 	}
 	if r.err != nil {
 		return nil, corrupt(userKey(id), r.err)
-	}
-	for _, row := range items.keys {
-		key, err := decodeKeyItem(row.Key, row.Attrs)
-		if err != nil {
-			return nil, err
-		}
-		u.Keys = append(u.Keys, key)
-	}
-	for _, row := range items.links {
-		link, err := decodeLink(row)
-		if err != nil {
-			return nil, err
-		}
-		u.Links = append(u.Links, link)
 	}
 	return u, nil
 }

@@ -58,21 +58,24 @@ const (
 	defaultLimit      = 10
 	defaultFirstDelay = 30 * time.Second
 	defaultMaxDelay   = time.Hour
-	hardStop          = 100
+
+	// HardStop is the number of consecutive failures at which any policy disables the
+	// authenticator.
+	HardStop = 100
 )
 
 func (l Lockout) limit() int                { return cmp.Or(l.Limit, defaultLimit) }
 func (l Lockout) firstDelay() time.Duration { return cmp.Or(l.FirstDelay, defaultFirstDelay) }
 func (l Lockout) maxDelay() time.Duration   { return cmp.Or(l.MaxDelay, defaultMaxDelay) }
-func (l Lockout) disableAt() int            { return cmp.Or(l.DisableAt, hardStop) }
+func (l Lockout) disableAt() int            { return cmp.Or(l.DisableAt, HardStop) }
 
 // Validate returns an error that names the field that makes no sense.
 func (l Lockout) Validate() error {
 	switch {
 	case l.limit() < 1:
 		return fmt.Errorf("lockout limit %d is below 1", l.Limit)
-	case l.disableAt() < l.limit() || l.disableAt() > hardStop:
-		return fmt.Errorf("lockout disable-at %d is not between the limit %d and %d", l.disableAt(), l.limit(), hardStop)
+	case l.disableAt() < l.limit() || l.disableAt() > HardStop:
+		return fmt.Errorf("lockout disable-at %d is not between the limit %d and %d", l.disableAt(), l.limit(), HardStop)
 	case l.firstDelay() < time.Second || l.maxDelay() < l.firstDelay():
 		return fmt.Errorf("lockout delays %v to %v are not a growing range from 1s", l.firstDelay(), l.maxDelay())
 	case l.LockUserAt < 0:

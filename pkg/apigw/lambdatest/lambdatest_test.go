@@ -142,6 +142,16 @@ func TestDeadlineReachesTheFunction(t *testing.T) {
 	}
 }
 
+func TestFunctionCanBeToldThatLittleTimeIsLeft(t *testing.T) {
+	t.Parallel()
+	before := time.Now()
+	p := mustStart(t, lambdatest.Options{Timeout: time.Hour, Remaining: time.Minute})
+	a := mustInvoke(t, p, `{}`)
+	if left := time.UnixMilli(a.DeadlineMS).Sub(before); left < 59*time.Second || left > 2*time.Minute {
+		t.Errorf("%v were left, want a minute of the hour", left)
+	}
+}
+
 func TestReportedErrorIsReturnedAndTheProcessLivesOn(t *testing.T) {
 	t.Parallel()
 	p := mustStart(t, lambdatest.Options{})

@@ -44,6 +44,9 @@ type Options struct {
 	// Timeout is the function's timeout, measured anew for each invocation. Zero
 	// means 10 s.
 	Timeout time.Duration
+	// Remaining is what the function is told is left of Timeout, whatever is. Zero means
+	// all of it.
+	Remaining time.Duration
 	// InitTimeout is how long the function may take until it asks for work. Zero
 	// means 10 s, as on Lambda.
 	InitTimeout time.Duration
@@ -75,6 +78,7 @@ var errStopped = errors.New("stopped")
 type Process struct {
 	api            *runtimeAPI
 	timeout        time.Duration
+	remaining      time.Duration // as Options.Remaining
 	stdout, stderr *capture
 
 	// turn holds one token: a function serves one event at a time.
@@ -102,12 +106,13 @@ func Start(ctx context.Context, opts Options) (*Process, error) {
 		return nil, fmt.Errorf("lambdatest: %w", err)
 	}
 	p := &Process{
-		api:     newRuntimeAPI(),
-		timeout: cmp.Or(opts.Timeout, defaultTimeout),
-		stdout:  &capture{tee: opts.Stdout},
-		stderr:  &capture{tee: opts.Stderr},
-		turn:    make(chan struct{}, 1),
-		exited:  make(chan struct{}),
+		api:       newRuntimeAPI(),
+		timeout:   cmp.Or(opts.Timeout, defaultTimeout),
+		remaining: opts.Remaining,
+		stdout:    &capture{tee: opts.Stdout},
+		stderr:    &capture{tee: opts.Stderr},
+		turn:      make(chan struct{}, 1),
+		exited:    make(chan struct{}),
 	}
 	life, end := context.WithCancelCause(ctx)
 	p.end = end
@@ -211,6 +216,9 @@ func (p *Process) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
+	if p.remaining != 0 {
+		deadline = deadline.Add(p.remaining - p.timeout)
+	}
 	inv := p.api.start(event, deadline)
 	defer p.api.end(inv.id)
 	select {

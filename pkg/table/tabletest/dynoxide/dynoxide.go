@@ -98,19 +98,22 @@ func use(t testing.TB) *server {
 	return s
 }
 
+// source is the template of the table, from the root of the module.
+const source = "infra/data.yaml"
+
 func definition(t testing.TB) *tableDefinition {
 	t.Helper()
 	root, err := emulators.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	text, err := os.ReadFile(filepath.Join(root, source))
 	if err != nil {
 		t.Fatal(err)
 	}
 	d, err := parseTemplate(text)
 	if err != nil {
-		t.Fatalf("template.yaml: %v", err)
+		t.Fatalf("%s: %v", source, err)
 	}
 	return d
 }

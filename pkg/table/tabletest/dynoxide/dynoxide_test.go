@@ -1,6 +1,7 @@
 package dynoxide_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -124,5 +125,36 @@ func TestMissingServerNamesTheCure(t *testing.T) {
 	t.Setenv("DYNOXIDE", "/elsewhere/dynoxide")
 	if path, err := dynoxide.Locate(); path != "/elsewhere/dynoxide" || err != nil {
 		t.Errorf("got %q, %v", path, err)
+	}
+}
+func TestStreamHoldsBothImagesOfEachChange(t *testing.T) {
+	t.Parallel()
+	client, name := dynoxide.NewTable(t)
+	item := func(n string) map[string]types.AttributeValue {
+		return map[string]types.AttributeValue{
+			table.PartitionKey: &types.AttributeValueMemberS{Value: "p"}, table.SortKey: &types.AttributeValueMemberS{Value: "s"},
+			"n": &types.AttributeValueMemberN{Value: n},
+		}
+	}
+	for _, n := range []string{"1", "2"} {
+		if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &name, Item: item(n)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	type record struct {
+		EventName string
+		Dynamodb  struct{ OldImage, NewImage map[string]map[string]string }
+	}
+	var got []record
+	for _, raw := range dynoxide.Stream(t, name) {
+		var r record
+		if err := json.Unmarshal(raw, &r); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, r)
+	}
+	if len(got) != 2 || got[0].EventName != "INSERT" || got[1].EventName != "MODIFY" ||
+		got[1].Dynamodb.OldImage["n"]["N"] != "1" || got[1].Dynamodb.NewImage["n"]["N"] != "2" {
+		t.Errorf("got %+v", got)
 	}
 }

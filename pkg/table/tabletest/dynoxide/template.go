@@ -26,6 +26,9 @@ type tableDefinition struct {
 			ProjectionType types.ProjectionType `yaml:"ProjectionType"`
 		} `yaml:"Projection"`
 	} `yaml:"GlobalSecondaryIndexes"`
+	StreamSpecification struct {
+		StreamViewType types.StreamViewType `yaml:"StreamViewType"`
+	} `yaml:"StreamSpecification"`
 	TimeToLiveSpecification struct {
 		AttributeName string `yaml:"AttributeName"`
 		Enabled       bool   `yaml:"Enabled"`
@@ -62,6 +65,9 @@ func (d *tableDefinition) createInput(name string) *dynamodb.CreateTableInput {
 		TableName:   &name,
 		BillingMode: types.BillingModePayPerRequest,
 		KeySchema:   keySchema(d.KeySchema),
+	}
+	if view := d.StreamSpecification.StreamViewType; view != "" {
+		in.StreamSpecification = &types.StreamSpecification{StreamEnabled: new(true), StreamViewType: view}
 	}
 	for _, a := range d.AttributeDefinitions {
 		in.AttributeDefinitions = append(in.AttributeDefinitions,

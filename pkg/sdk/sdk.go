@@ -1,4 +1,6 @@
-package app
+// Package sdk owns how the AWS SDK is set up inside a function: where its region and
+// credentials come from, how long its connections live, and how often it tries again.
+package sdk
 
 import (
 	"context"
@@ -10,17 +12,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsretry "github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-
-	"github.com/stepup-auth/stepup/pkg/config"
 )
 
-// FunctionConfig returns the SDK's configuration as it is inside a function: region
-// and credentials from the environment, nothing else looked for. Building it by hand
+// Lookup returns the value of an environment variable and whether it is set;
+// os.LookupEnv is one.
+type Lookup = func(name string) (string, bool)
+
+// Config returns the SDK's configuration as it is inside a function: the region, and
+// credentials from the environment, nothing else looked for. Building it by hand
 // leaves out the SDK's own loader, whose profiles, single sign-on and metadata
 // clients cost more than half of a cold start and have nothing to find there.
-func FunctionConfig(c config.Config, lookup config.Lookup) aws.Config {
+func Config(region string, lookup Lookup) aws.Config {
 	return aws.Config{
-		Region:      c.Region,
+		Region:      region,
 		Credentials: aws.CredentialsProviderFunc(environmentCredentials(lookup)),
 		HTTPClient:  httpClient(),
 		Retryer:     retryer,
@@ -29,7 +33,7 @@ func FunctionConfig(c config.Config, lookup config.Lookup) aws.Config {
 
 // environmentCredentials reads the credentials anew each time, because the platform
 // may replace them in a process that lives long.
-func environmentCredentials(lookup config.Lookup) func(context.Context) (aws.Credentials, error) {
+func environmentCredentials(lookup Lookup) func(context.Context) (aws.Credentials, error) {
 	return func(context.Context) (aws.Credentials, error) {
 		id, _ := lookup("AWS_ACCESS_KEY_ID")
 		secret, _ := lookup("AWS_SECRET_ACCESS_KEY")
