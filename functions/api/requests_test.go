@@ -48,7 +48,7 @@ const (
 // other format, and then what tends to go wrong.
 func requests() []request {
 	var all []request
-	for _, group := range [][]request{sessionRoutes(), userRoutes(), factorRoutes(), formats(), carriage(), refusals()} {
+	for _, group := range [][]request{sessionRoutes(), userRoutes(), factorRoutes(), identityRoutes(), formats(), carriage(), refusals()} {
 		all = append(all, group...)
 	}
 	return all
@@ -173,102 +173,6 @@ func userRoutes() []request {
 		{
 			file: "list-authentication-method-types.rest", method: http.MethodGet, path: userPath + "/authentication_methods",
 			status: http.StatusOK, want: `"AUTHENTICATION_METHOD_TYPE_PASSWORD"`,
-		},
-	}
-}
-
-// factorRoutes registers factors with one user and removes those of another. What would
-// have to be answered within minutes is answered too late.
-func factorRoutes() []request {
-	const credential = `"publicKeyCredential":{"id":"AAAA","rawId":"AAAA","type":"public-key","response":{"clientDataJSON":"e30","attestationObject":"oA"}}`
-	return []request{
-		{
-			file: "register-totp.rest", method: http.MethodPost, path: userPath + "/totp", body: `{}`,
-			status: http.StatusOK, want: `"uri":"otpauth://totp/`,
-		},
-		{
-			file: "verify-totp-registration.rest", method: http.MethodPost, path: factorsPath + "/totp/verify", body: `{"code":"12345"}`,
-			status: http.StatusBadRequest, want: "EVENT-8isk2",
-		},
-		{
-			file: "remove-totp.rest", method: http.MethodDelete, path: factorsPath + "/totp",
-			status: http.StatusOK, want: `"details"`,
-		},
-		{
-			file: "add-otp-sms.rest", method: http.MethodPost, path: userPath + "/otp_sms", body: `{}`,
-			status: http.StatusOK, want: `"details"`,
-		},
-		{
-			file: "remove-otp-sms.rest", method: http.MethodDelete, path: factorsPath + "/otp_sms",
-			status: http.StatusOK, want: `"details"`,
-		},
-		{
-			file: "add-otp-email.rest", method: http.MethodPost, path: userPath + "/otp_email", body: `{}`,
-			status: http.StatusOK, want: `"details"`,
-		},
-		{
-			file: "remove-otp-email.rest", method: http.MethodDelete, path: factorsPath + "/otp_email",
-			status: http.StatusOK, want: `"details"`,
-		},
-		{
-			file: "generate-recovery-codes.rest", method: http.MethodPost, path: userPath + "/recovery_codes", body: `{"count":8}`,
-			status: http.StatusOK, want: `"recoveryCodes"`,
-		},
-		{
-			file: "remove-recovery-codes.rest", method: http.MethodDelete, path: factorsPath + "/recovery_codes",
-			status: http.StatusOK, want: `"details"`,
-		},
-		{
-			file: "register-passkey.rest", method: http.MethodPost, path: userPath + "/passkeys",
-			body:   `{"domain":"localhost","authenticator":"PASSKEY_AUTHENTICATOR_PLATFORM"}`,
-			status: http.StatusOK, want: `"publicKeyCredentialCreationOptions"`,
-		},
-		{
-			file: "verify-passkey-registration.rest", method: http.MethodPost, path: factorsPath + "/passkeys/" + apitest.PasskeyID,
-			body:   `{` + credential + `,"passkeyName":"laptop"}`,
-			status: http.StatusBadRequest, want: "STEPUP-webauthn-expired",
-		},
-		{
-			file: "create-passkey-registration-link.rest", method: http.MethodPost, path: userPath + "/passkeys/registration_link",
-			body:   `{"returnCode":{}}`,
-			status: http.StatusOK, want: `"code"`,
-		},
-		{
-			file: "list-passkeys.rest", method: http.MethodPost, path: factorsPath + "/passkeys/_search", body: `{}`,
-			status: http.StatusOK, want: `"details"`,
-		},
-		{
-			file: "remove-passkey.rest", method: http.MethodDelete, path: factorsPath + "/passkeys/" + apitest.PasskeyID,
-			status: http.StatusOK, want: `"details"`,
-		},
-		{
-			file: "register-u2f.rest", method: http.MethodPost, path: userPath + "/u2f", body: `{"domain":"localhost"}`,
-			status: http.StatusOK, want: `"publicKeyCredentialCreationOptions"`,
-		},
-		{
-			file: "verify-u2f-registration.rest", method: http.MethodPost, path: factorsPath + "/u2f/" + apitest.U2FID,
-			body:   `{` + credential + `,"tokenName":"stick"}`,
-			status: http.StatusBadRequest, want: "STEPUP-webauthn-expired",
-		},
-		{
-			file: "remove-u2f.rest", method: http.MethodDelete, path: factorsPath + "/u2f/" + apitest.U2FID,
-			status: http.StatusOK, want: `"details"`,
-		},
-		{
-			// The filters are in the query, although the verb is POST.
-			file: "list-authentication-factors.rest", method: http.MethodPost,
-			path:   factorsPath + "/authentication_factors/_search?states=AUTH_FACTOR_STATE_READY&authFactors=OTP_SMS",
-			status: http.StatusOK, want: `"otpSms"`,
-		},
-		{
-			file: "one-time-code", method: http.MethodPatch, path: "/v2/sessions/" + apitest.FactorsSessionID,
-			body:   `{"challenges":{"otpSms":{"returnCode":true},"otpEmail":{"returnCode":{}}}}`,
-			status: http.StatusOK, want: `"otpSms":"`,
-		},
-		{
-			file: "recovery-code", method: http.MethodPatch, path: "/v2/sessions/" + apitest.FactorsSessionID,
-			body:   `{"checks":{"recoveryCode":{"code":"` + apitest.RecoveryCode + `"}}}`,
-			status: http.StatusOK, want: `"sessionToken"`,
 		},
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/idp"
+	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/keyring"
 	"github.com/stepup-auth/stepup/pkg/notify"
 	"github.com/stepup-auth/stepup/pkg/password"
@@ -29,6 +31,8 @@ type Parts struct {
 	Config config.Config
 	Table  table.Table
 	Ring   *keyring.Ring
+	// Providers are the external identity providers; there may be none.
+	Providers []idp.Provider
 	// Sender carries messages; over a channel that it lacks none can leave.
 	Sender notify.Router
 	Logger *slog.Logger
@@ -40,10 +44,11 @@ type Parts struct {
 type App struct {
 	// Handler speaks every protocol.
 	Handler http.Handler
-	// Keys, Users and Sessions are the domain, for operators' commands and tests.
+	// Keys, Users, Sessions and Intents are the domain, for operators' commands and tests.
 	Keys     *access.Keys
 	Users    *user.Service
 	Sessions *session.Service
+	Intents  *intent.Service
 }
 
 // conflictRetry is how a decision is repeated that lost a race. One that counts
@@ -73,6 +78,10 @@ func New(p Parts) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	providers, err := newProviders(p)
+	if err != nil {
+		return nil, err
+	}
 	s := store.New(p.Table, p.Random)
 	limits := map[sending.Channel]sending.Policy{sending.SMS: p.Config.SMS.Limits, sending.Email: p.Config.Mail.Limits}
 	a := &App{
@@ -82,16 +91,20 @@ func New(p Parts) (*App, error) {
 		Users: user.New(user.Config{
 			Store: s, Hasher: hasher, Passwords: passwords, Lockout: p.Config.Lockout,
 			Organizations: p.Config.Organizations, Issuer: p.Config.Issuer,
-			Reauthentication: p.Config.Reauthentication, RelyingParties: p.Config.RelyingParties,
+			Reauthentication: p.Config.Reauthentication, RelyingParties: p.Config.RelyingParties, Providers: providers,
 			Sending: limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
 		}),
 		Sessions: session.New(session.Config{
 			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, RelyingParties: p.Config.RelyingParties,
 			Sending: limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
 		}),
+		Intents: intent.New(intent.Config{
+			Store: s, Providers: providers, Hosts: p.Config.LinkHosts, Lifetime: p.Config.IntentLifetime,
+			Ring: p.Ring, Now: p.Now, Random: p.Random,
+		}),
 	}
 	a.Handler, err = server.New(server.Config{
-		Sessions: a.Sessions, Users: a.Users, Keys: a.Keys,
+		Sessions: a.Sessions, Users: a.Users, Intents: a.Intents, Keys: a.Keys,
 		Instance: p.Config.Instance, RelyingParties: p.Config.RelyingParties, Origins: p.Config.Origins, Timeout: p.Config.Timeout,
 		Logger: p.Logger, Now: p.Now, Random: p.Random,
 	})

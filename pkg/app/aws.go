@@ -52,8 +52,12 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 	if err != nil {
 		return nil, err
 	}
+	providers, err := openProviders(ctx, c, fromSecrets(c, credentials))
+	if err != nil {
+		return nil, err
+	}
 	return New(Parts{
-		Config: c, Table: t, Ring: ring, Sender: sender, Logger: m.Logger, Now: m.Now, Random: m.Random,
+		Config: c, Table: t, Ring: ring, Providers: providers, Sender: sender, Logger: m.Logger, Now: m.Now, Random: m.Random,
 	})
 }
 
@@ -89,13 +93,16 @@ func endpoint(url string) *string {
 	return &url
 }
 
-// keyringTimeout bounds the fetch of the keys, which happens while a function
-// starts and must not use up the time that starting may take.
-const keyringTimeout = 3 * time.Second
+// secretTimeout bounds the fetch of a secret, which happens while a function starts and
+// must not use up the time that starting may take.
+const secretTimeout = 3 * time.Second
 
 // OpenKeyring reads the master keys from where the configuration says.
 func OpenKeyring(ctx context.Context, c config.Config, credentials aws.Config) (*keyring.Ring, error) {
-	text, err := keyringText(ctx, c, credentials)
+	if c.Keyring == "" {
+		return nil, errors.New("STEPUP_KEYRING: is empty")
+	}
+	text, err := secretText(ctx, c.Keyring, fromSecrets(c, credentials))
 	if err != nil {
 		return nil, fmt.Errorf("STEPUP_KEYRING: %w", err)
 	}
@@ -106,24 +113,33 @@ func OpenKeyring(ctx context.Context, c config.Config, credentials aws.Config) (
 	return ring, nil
 }
 
-func keyringText(ctx context.Context, c config.Config, credentials aws.Config) ([]byte, error) {
-	if c.Keyring == "" {
-		return nil, errors.New("is empty")
-	}
-	if path, ok := strings.CutPrefix(c.Keyring, "file:"); ok {
+// fetch reads a secret that is not in a file.
+type fetch func(ctx context.Context, name string) ([]byte, error)
+
+// secretText reads a secret from where a variable says: "file:" and a path, or a name
+// for fetch.
+func secretText(ctx context.Context, where string, fetch fetch) ([]byte, error) {
+	if path, ok := strings.CutPrefix(where, "file:"); ok {
 		return os.ReadFile(path)
 	}
-	ctx, cancel := context.WithTimeout(ctx, keyringTimeout)
-	defer cancel()
-	client := secretsmanager.NewFromConfig(credentials, func(o *secretsmanager.Options) {
-		o.BaseEndpoint = endpoint(c.SecretsEndpoint)
-	})
-	secret, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &c.Keyring})
-	if err != nil {
-		return nil, fmt.Errorf("fetch the secret: %w", err)
+	return fetch(ctx, where)
+}
+
+// fromSecrets fetches from Secrets Manager, by name or ARN.
+func fromSecrets(c config.Config, credentials aws.Config) fetch {
+	return func(ctx context.Context, name string) ([]byte, error) {
+		ctx, cancel := context.WithTimeout(ctx, secretTimeout)
+		defer cancel()
+		client := secretsmanager.NewFromConfig(credentials, func(o *secretsmanager.Options) {
+			o.BaseEndpoint = endpoint(c.SecretsEndpoint)
+		})
+		secret, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
+		if err != nil {
+			return nil, fmt.Errorf("fetch the secret: %w", err)
+		}
+		if secret.SecretString != nil {
+			return []byte(*secret.SecretString), nil
+		}
+		return secret.SecretBinary, nil
 	}
-	if secret.SecretString != nil {
-		return []byte(*secret.SecretString), nil
-	}
-	return secret.SecretBinary, nil
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/idp"
+	"github.com/stepup-auth/stepup/pkg/idp/idptest"
 	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/session"
@@ -28,11 +30,15 @@ type stage struct {
 	seed        []byte // of the authenticator app
 	code        string // that answers the open challenge of the bound session
 	recovery    string
+	signIn      session.CheckIntent // at another provider, of ada's account there
+	providers   []idp.Provider
 }
 
 func newStage(t *testing.T, tb table.Table) stage {
 	t.Helper()
-	st := stage{Service: apptest.New(t, apptest.Options{Table: tb})}
+	stub := idptest.NewStub(t)
+	st := stage{providers: []idp.Provider{stub.Config("google")}}
+	st.Service = apptest.New(t, apptest.Options{Table: tb, Providers: st.providers})
 	_, err := st.Users.Create(t.Context(), apptest.Admin(), user.Registration{
 		ID: "ada", Username: "ada", Profile: user.Profile{GivenName: "Ada", FamilyName: "Lovelace"},
 		Password: user.NewPassword{Plain: apptest.Password},
@@ -42,6 +48,8 @@ func newStage(t *testing.T, tb table.Table) stage {
 		t.Fatal(err)
 	}
 	st.enrol(t)
+	st.Link(t, "ada", "google", "ada")
+	st.signIn = st.SignInAt(t, stub, "google", "ada")
 	asked := apptest.Named("ada")
 	asked.Challenges.SMS = &session.RequestCode{ReturnCode: true}
 	opened := st.NewSession(t, session.Create{Step: asked})
@@ -73,7 +81,7 @@ func (st *stage) enrol(t *testing.T) {
 // the bound session, or a cold one.
 func (st stage) in(t *testing.T, tb table.Table, cold bool) stage {
 	t.Helper()
-	st.Service = apptest.New(t, apptest.Options{Table: tb, Ring: st.Ring})
+	st.Service = apptest.New(t, apptest.Options{Table: tb, Ring: st.Ring, Providers: st.providers})
 	if !cold {
 		st.View(t, st.bound)
 	}
@@ -133,6 +141,9 @@ var budgets = map[string]struct {
 		call: func(_ context.Context, st stage) error {
 			return refused(st.set(st.bound, apptest.Guess("no")), "COMMAND-3M0fs")
 		}, trips: 2, units: 1, budget: cost{3, 4},
+	},
+	"set an external identity": { // the intent, over 1 KB by what the provider said, is read beside the session and consumed in its write
+		call: func(_ context.Context, st stage) error { return st.set(st.bound, apptest.Federated(st.signIn)) }, trips: 2, units: 8, budget: cost{3, 8},
 	},
 	"set TOTP": { // with the next code: the present one confirmed the app
 		call: func(_ context.Context, st stage) error {

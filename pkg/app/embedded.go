@@ -46,8 +46,12 @@ func InFolder(folder string, c config.Config, m Ambient) (*Embedded, error) {
 	if err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
+	providers, err := openProviders(context.Background(), c, onlyFiles)
+	if err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
 	a, err := New(Parts{
-		Config: c, Table: t, Ring: ring, Sender: m.Sender, Logger: m.Logger, Now: m.Now, Random: m.Random,
+		Config: c, Table: t, Ring: ring, Providers: providers, Sender: m.Sender, Logger: m.Logger, Now: m.Now, Random: m.Random,
 	})
 	if err != nil {
 		return nil, errors.Join(err, t.Close())

@@ -18,6 +18,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/phone"
 	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
+	"github.com/stepup-auth/stepup/pkg/weblink"
 )
 
 // Config is everything that can be configured. The documented defaults are those of
@@ -62,11 +63,20 @@ type Config struct {
 	RelyingParties *passkey.RelyingParties
 	// Site is the host name that messages name, and that browsers fill codes in for.
 	Site string
-	// LinkHosts are the hosts that links in mails may lead to; empty allows any.
+	// LinkHosts are the hosts that links in mails, and sign-ins at identity providers, may
+	// lead to; empty allows any.
 	LinkHosts []string
 	// Templates is the folder of message texts that replace the built-in ones or add
 	// languages; empty for none. notify.NewRenderer says what is in it.
 	Templates string
+	// URL is how browsers reach this API, without a slash at the end; empty where nobody
+	// needs to know.
+	URL string
+	// IdentityProviders says where those are described: the name or ARN of a secret in
+	// Secrets Manager, or "file:" and a path; empty for none.
+	IdentityProviders string
+	// IntentLifetime is how long a sign-in at one of them can be used.
+	IntentLifetime time.Duration
 	// SMS and Mail are the limits of what is sent, and how.
 	SMS  SMS
 	Mail Mail
@@ -139,6 +149,9 @@ var variables = []variable{
 	{"STEPUP_SITE", "", func(c *Config, s string) error { c.Site = s; return nil }},
 	{"STEPUP_LINK_HOSTS", "", func(c *Config, s string) error { c.LinkHosts = list(s); return nil }},
 	{"STEPUP_TEMPLATES", "", func(c *Config, s string) error { c.Templates = s; return nil }},
+	{"STEPUP_URL", "", setURL},
+	{"STEPUP_IDENTITY_PROVIDERS", "", func(c *Config, s string) error { c.IdentityProviders = s; return nil }},
+	{"STEPUP_INTENT_LIFETIME", "1h", duration(func(c *Config) *time.Duration { return &c.IntentLifetime })},
 	{"STEPUP_SEND_COOLDOWN", "60s", each(duration, func(p *sending.Policy) *time.Duration { return &p.Cooldown })},
 	{"STEPUP_SEND_PER_HOUR", "5", each(number, func(p *sending.Policy) *int { return &p.PerHour })},
 	{"STEPUP_SEND_PER_DAY", "10", each(number, func(p *sending.Policy) *int { return &p.PerDay })},
@@ -245,6 +258,19 @@ func setRelyingParties(c *Config, s string) (err error) {
 	return nil
 }
 
+// setURL takes what a browser can be sent back to: https, or http to the machine itself.
+func setURL(c *Config, s string) error {
+	if s == "" {
+		return nil
+	}
+	u, err := weblink.Hosts{}.Parse(s)
+	if err != nil || u.RawQuery != "" || u.Fragment != "" {
+		return errURL
+	}
+	c.URL = strings.TrimRight(s, "/")
+	return nil
+}
+
 func setPrefixes(c *Config, s string) error {
 	c.SMS.Limits.Prefixes = list(s)
 	if phone.CheckPrefixes(c.SMS.Limits.Prefixes) != nil {
@@ -283,6 +309,7 @@ var (
 	errDuration       = errors.New("is not a duration above zero, such as 30s")
 	errNumber         = errors.New("is not a whole number")
 	errRelyingParties = errors.New("is not a list of domains and origins, such as example.com=https://login.example.com;example.org")
+	errURL            = errors.New("is not an https URL without query and fragment, such as https://api.example.com")
 	errPrefixes       = errors.New("is not a list of a plus sign and digits each, such as +41,+423")
 	errPrice          = errors.New("is not an amount in USD, such as 0.10")
 )

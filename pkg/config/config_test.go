@@ -45,6 +45,7 @@ func defaults() config.Config {
 
 		Issuer:           "stepup",
 		Reauthentication: 15 * time.Minute,
+		IntentLifetime:   time.Hour,
 		RelyingParties:   relyingParties(map[string][]string{"localhost": nil}),
 		SMS:              config.SMS{Limits: sending.Policy{Cooldown: time.Minute, PerHour: 5, PerDay: 10, Budget: 1000}},
 		Mail:             config.Mail{Limits: sending.Policy{Cooldown: time.Minute, PerHour: 5, PerDay: 10, Budget: 10_000}},
@@ -122,6 +123,9 @@ var settings = map[string]struct {
 	},
 	"STEPUP_SITE":                      {"example.com", func(c *config.Config) { c.Site = "example.com" }, nil},
 	"STEPUP_LINK_HOSTS":                {"a.example, b.example", func(c *config.Config) { c.LinkHosts = []string{"a.example", "b.example"} }, nil},
+	"STEPUP_URL":                       {"https://api.example.com/", func(c *config.Config) { c.URL = "https://api.example.com" }, []string{"api.example.com", "http://api.example.com", "https://api.example.com?q=1", "https://api.example.com#f"}},
+	"STEPUP_IDENTITY_PROVIDERS":        {"file:/idps.json", func(c *config.Config) { c.IdentityProviders = "file:/idps.json" }, nil},
+	"STEPUP_INTENT_LIFETIME":           {"30m", func(c *config.Config) { c.IntentLifetime = 30 * time.Minute }, []string{"0s", "-1h", "soon"}},
 	"STEPUP_TEMPLATES":                 {"/opt/templates", func(c *config.Config) { c.Templates = "/opt/templates" }, nil},
 	"STEPUP_SEND_COOLDOWN":             {"90s", each(func(p *sending.Policy) { p.Cooldown = 90 * time.Second }), badDurations},
 	"STEPUP_SEND_PER_HOUR":             {"3", each(func(p *sending.Policy) { p.PerHour = 3 }), append([]string{"-1"}, badNumbers...)},

@@ -9,7 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf16"
-	"unicode/utf8"
+
+	"github.com/stepup-auth/stepup/pkg/weblink"
 )
 
 var (
@@ -66,12 +67,8 @@ func bareAddress(text string) bool {
 
 func link(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") && !strings.ContainsFunc(text, invisible)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") && !strings.ContainsFunc(text, weblink.Invisible)
 }
-
-// invisible reports whether a character can hide or reorder what a reader sees, or is
-// none.
-func invisible(r rune) bool { return r == ' ' || r == utf8.RuneError || !unicode.IsPrint(r) }
 
 // clean removes the characters that begin a line or turn the direction of writing, so
 // that a value stays in its place.

@@ -90,5 +90,6 @@ var methodTypes = map[user.Authenticator]pb.AuthenticationMethodType{
 	user.AuthEmail:    pb.AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_OTP_EMAIL,
 	user.AuthPasskey:  pb.AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_PASSKEY,
 	user.AuthU2F:      pb.AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_U2F,
+	user.AuthIDP:      pb.AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_IDP,
 	user.AuthRecovery: pb.AuthenticationMethodType_AUTHENTICATION_METHOD_TYPE_RECOVERY_CODE,
 }

@@ -37,11 +37,11 @@ func sessionRPCs(f *fixture) []rpc {
 			&sessionv2.CreateSessionRequest{Checks: checks(unknown, "")},
 			refusal(codes.NotFound, "QUERY-Dfbg2", "User could not be found"),
 		}, {
-			"a factor that is not supported is refused",
+			"an external identity needs a user",
 			&sessionv2.CreateSessionRequest{Checks: &sessionv2.Checks{
 				IdpIntent: &sessionv2.CheckIDPIntent{IdpIntentId: "id", IdpIntentToken: "token"},
 			}},
-			refusal(codes.Unimplemented, "STEPUP-factor", "checks.idp_intent is not supported by this version"),
+			refusal(codes.FailedPrecondition, "COMMAND-Sfw3r", "User ID missing"),
 		}, {
 			"a session is set with metadata and a lifetime",
 			&sessionv2.SetSessionRequest{

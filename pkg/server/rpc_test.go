@@ -25,6 +25,7 @@ import (
 	objectv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	sessionv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
 	userv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
+	"github.com/stepup-auth/stepup/pkg/idp/idptest"
 	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/sending"
@@ -103,6 +104,10 @@ func scrub(m proto.Message) proto.Message {
 		for i, code := range m.GetRecoveryCodes() {
 			m.RecoveryCodes[i] = drawn(code)
 		}
+	case *userv2.StartIdentityProviderIntentResponse:
+		m.NextStep = &userv2.StartIdentityProviderIntentResponse_AuthUrl{AuthUrl: drawn(m.GetAuthUrl())}
+	case *userv2.RetrieveIdentityProviderIntentResponse:
+		scrubIntent(m)
 	case *userv2.CreatePasskeyRegistrationLinkResponse:
 		m.Code = &userv2.PasskeyRegistrationCode{Id: drawn(m.GetCode().GetId()), Code: drawn(m.GetCode().GetCode())}
 	case *userv2.RegisterPasskeyResponse:
@@ -156,7 +161,8 @@ type fixture struct {
 	people   map[string]enrolled
 	// firstCode confirms tia's app.
 	firstCode    string
-	passkey, u2f begun // of pia
+	passkey, u2f begun    // of pia
+	signedIn     signedIn // grace, who is nobody here
 	// emailCode and phoneCode verify vera's addresses.
 	emailCode, phoneCode string
 }
@@ -166,12 +172,14 @@ func (f *fixture) rpcs() []rpc {
 	all := append(sessionRPCs(f), stepRPCs(f)...)
 	all = append(all, userRPCs()...)
 	all = append(all, contactRPCs(f)...)
+	all = append(all, idpRPCs(f)...)
 	return append(all, factorRPCs(f)...)
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	c := newREST(t, apptest.Options{Env: map[string]string{
+	stub := idptest.NewStub(t)
+	c := newREST(t, apptest.Options{Providers: providers(stub), Env: map[string]string{
 		"STEPUP_LOCKOUT_LIMIT": "1", "STEPUP_RELYING_PARTIES": "stepup.test;example.com=https://login.example.com",
 	}})
 	f := &fixture{Service: c.Service, sessions: map[string]session.Result{}, people: map[string]enrolled{}}
@@ -183,6 +191,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	f.firstCode = otp.Code(reachable(t, f.Service, "tia"), f.Clock.Now())
 	f.passkey, f.u2f = begin(t, f.Service, "pia", passkey.Passkey), begin(t, f.Service, "pia", passkey.U2F)
+	f.signedIn = signIn(t, f.Service, stub, "grace")
 	vera := unproved(t, f.Service, "vera")
 	f.emailCode, f.phoneCode = vera.Codes[sending.Email], vera.Codes[sending.SMS]
 	f.person(t, "wrong", apptest.Password)

@@ -23,6 +23,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2/sessionv2connect"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2/userv2connect"
+	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
@@ -35,6 +36,7 @@ const MaxBody = 1 << 20
 type Config struct {
 	Sessions *session.Service
 	Users    *user.Service
+	Intents  *intent.Service
 	Keys     *access.Keys
 	// RelyingParties are described to browsers at their own hosts.
 	RelyingParties *passkey.RelyingParties
@@ -56,7 +58,7 @@ type Config struct {
 func New(c Config) (http.Handler, error) {
 	d := &door{keys: c.Keys, sessions: c.Sessions, users: c.Users}
 	sessions := &sessionServer{door: d, service: c.Sessions, instance: c.Instance}
-	users := &userServer{door: d, service: c.Users, now: c.Now}
+	users := &userServer{door: d, service: c.Users, intents: c.Intents, instance: c.Instance, now: c.Now}
 	rest, err := newGateway(sessions, users)
 	if err != nil {
 		return nil, err
@@ -71,6 +73,7 @@ func New(c Config) (http.Handler, error) {
 	mux.Handle("/", http.HandlerFunc(notFound))
 	mux.HandleFunc("GET /debug/healthz", healthy)
 	mux.HandleFunc("GET /.well-known/webauthn", relatedOrigins(c.RelyingParties))
+	mux.HandleFunc("GET "+CallbackPath, callback(c.Intents))
 	mux.Handle(sessionv2connect.NewSessionServiceHandler(sessions, options...))
 	mux.Handle(userv2connect.NewUserServiceHandler(users, options...))
 	mux.Handle(grpchealth.NewHandler(grpchealth.NewStaticChecker(names...)))

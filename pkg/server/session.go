@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/stepup-auth/stepup/pkg/fault"
 	objectv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	pb "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
 	"github.com/stepup-auth/stepup/pkg/passkey"
@@ -141,9 +140,6 @@ type stepRequest interface {
 }
 
 func stepOf(r stepRequest) (session.Step, error) {
-	if err := supported(r.GetChecks()); err != nil {
-		return session.Step{}, err
-	}
 	step := session.Step{
 		Metadata:   r.GetMetadata(),
 		Lifetime:   lifetimeOf(r),
@@ -154,6 +150,9 @@ func stepOf(r stepRequest) (session.Step, error) {
 	}
 	if p := r.GetChecks().GetPassword(); p != nil {
 		step.Checks.Password = &session.CheckPassword{Plain: p.GetPassword()}
+	}
+	if i := r.GetChecks().GetIdpIntent(); i != nil {
+		step.Checks.Intent = &session.CheckIntent{ID: i.GetIdpIntentId(), Token: i.GetIdpIntentToken()}
 	}
 	if k := r.GetChecks().GetWebAuthN(); k != nil {
 		answer, err := k.GetCredentialAssertionData().MarshalJSON()
@@ -199,14 +198,6 @@ func requestedOf(c *pb.RequestChallenges) session.RequestChallenges {
 		}
 	}
 	return asked
-}
-
-// supported refuses what this version cannot verify, rather than ignoring it.
-func supported(c *pb.Checks) error {
-	if c.GetIdpIntent() != nil {
-		return fault.New(fault.Unimplemented, "STEPUP-factor", "checks.idp_intent is not supported by this version")
-	}
-	return nil
 }
 
 // challenges is present exactly when the request had the field. It holds the options
@@ -269,6 +260,9 @@ func factorsMessage(v session.View) *pb.Factors {
 	}}
 	if at := v.Factors.Password; !at.IsZero() {
 		f.Password = &pb.PasswordFactor{VerifiedAt: timestamp(at)}
+	}
+	if at := v.Factors.Intent; !at.IsZero() {
+		f.Intent = &pb.IntentFactor{VerifiedAt: timestamp(at)}
 	}
 	if k := v.Factors.Key; !k.VerifiedAt.IsZero() {
 		f.WebAuthN = &pb.WebAuthNFactor{VerifiedAt: timestamp(k.VerifiedAt), UserVerified: k.UserVerified}

@@ -9,6 +9,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	objectv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	pb "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
+	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -16,9 +17,11 @@ import (
 // userServer translates the part of zitadel.user.v2.UserService that prepares users
 // for sessions.
 type userServer struct {
-	door    *door
-	service *user.Service
-	now     func() time.Time
+	door     *door
+	service  *user.Service
+	intents  *intent.Service
+	instance string
+	now      func() time.Time
 }
 
 // AddHumanUser implements the RPC of that name.
@@ -33,10 +36,7 @@ func (s *userServer) AddHumanUser(ctx context.Context, r *pb.AddHumanUserRequest
 	case r.GetOrganization().GetOrgDomain() != "":
 		return nil, unsupported("organization.org_domain")
 	}
-	n, err := newHuman(r)
-	if err != nil {
-		return nil, err
-	}
+	n := newHuman(r)
 	n.ID, n.Username = r.GetUserId(), r.GetUsername()
 	if n.Organization = r.GetOrganization().GetOrgId(); n.Organization == "" {
 		n.Organization = organizationHeader(ctx)
@@ -64,10 +64,7 @@ func (s *userServer) CreateUser(ctx context.Context, r *pb.CreateUserRequest) (*
 	case len(r.GetHuman().GetMetadata()) > 0: //nolint:staticcheck // deprecated, but not to be dropped in silence
 		return nil, unsupported("human.metadata")
 	}
-	n, err := newHuman(r.GetHuman())
-	if err != nil {
-		return nil, err
-	}
+	n := newHuman(r.GetHuman())
 	n.ID, n.Username, n.Organization = r.GetUserId(), r.GetUsername(), r.GetOrganizationId()
 	u, err := s.service.Create(ctx, caller, n)
 	if err != nil {

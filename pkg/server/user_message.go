@@ -26,18 +26,15 @@ type humanRequest interface {
 	GetTotpSecret() string
 }
 
-func newHuman(r humanRequest) (user.Registration, error) {
-	if len(r.GetIdpLinks()) > 0 {
-		return user.Registration{}, unsupported("idp_links")
-	}
-	n := user.Registration{Profile: profileOf(r.GetProfile()), TOTPSecret: r.GetTotpSecret()}
+func newHuman(r humanRequest) user.Registration {
+	n := user.Registration{Profile: profileOf(r.GetProfile()), TOTPSecret: r.GetTotpSecret(), Links: linksOf(r.GetIdpLinks())}
 	n.Email, n.EmailCode = emailOf(r.GetEmail())
 	n.Phone, n.PhoneCode = phoneOf(r.GetPhone())
 	n.Password = plainPassword(r.GetPassword())
 	if h := r.GetHashedPassword(); h != nil {
 		n.Password = hashedPassword(h)
 	}
-	return n, nil
+	return n
 }
 
 func plainPassword(p *pb.Password) user.NewPassword {

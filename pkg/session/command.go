@@ -36,6 +36,7 @@ type Step struct {
 type Checks struct {
 	User     *CheckUser
 	Password *CheckPassword
+	Intent   *CheckIntent
 	Key      *CheckKey
 	TOTP     *CheckCode
 	SMS      *CheckCode
@@ -45,6 +46,10 @@ type Checks struct {
 
 // CheckCode verifies a code of any kind.
 type CheckCode struct{ Code string }
+
+// CheckIntent verifies an external identity by a sign-in that succeeded, and uses the
+// sign-in up.
+type CheckIntent struct{ ID, Token string }
 
 // CheckKey verifies an assertion of a passkey or U2F key that answers an open challenge.
 // One that answers a challenge for nobody in particular also names the user.

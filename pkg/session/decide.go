@@ -9,6 +9,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/id"
+	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/keyring"
 	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
@@ -25,8 +26,9 @@ type decision struct {
 	config  *Config
 	ring    *keyring.Ring
 	lockout user.Lockout
-	proof   *user.Proof // nil when no password is checked
-	answer  keyAnswer   // to a challenge for keys, if one is checked
+	proof   *user.Proof  // nil when no password is checked
+	answer  keyAnswer    // to a challenge for keys, if one is checked
+	forged  *fault.Fault // why the token of an intent is no such token
 	loaded  Loaded
 
 	session *Session
@@ -38,6 +40,7 @@ type decision struct {
 	opened      map[sending.Channel]string
 	keyOptions  []byte
 	outbox      sending.Outbox
+	used        *intent.Intent // the intent after its use
 }
 
 // create decides the first step of a new session.
@@ -88,7 +91,7 @@ func (d *decision) ended(c Checks) *fault.Fault {
 // token.
 func (d *decision) step(ctx context.Context, s Step) (*fault.Fault, error) {
 	for _, check := range []func(context.Context, Checks) (*fault.Fault, error){
-		d.checkUser, d.checkPassword, d.checkKey, d.checkTOTP, d.checkSMS, d.checkEmail, d.checkRecovery,
+		d.checkUser, d.checkPassword, d.checkIntent, d.checkKey, d.checkTOTP, d.checkSMS, d.checkEmail, d.checkRecovery,
 	} {
 		if denied, err := check(ctx, s.Checks); denied != nil || err != nil {
 			return denied, err
@@ -155,6 +158,7 @@ func (d *decision) change(denied *fault.Fault) Change {
 	switch {
 	case denied == nil && d.changed:
 		c.New, c.Sends = d.session, d.outbox.Sends
+		c.OldIntent, c.NewIntent = d.loaded.Intent, d.used
 	case denied != nil && d.afterDenial != nil && d.loaded.Session != nil:
 		c.New = d.loaded.Session.Clone()
 		c.New.Revision++

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/keyring"
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/retry"
@@ -34,12 +35,15 @@ type Config struct {
 
 // Service is the session service. It is safe for concurrent use.
 type Service struct {
-	c      Config
-	tokens Tokens
+	c       Config
+	tokens  Tokens
+	intents intent.Tokens
 }
 
 // New returns a service.
-func New(c Config) *Service { return &Service{c: c, tokens: NewTokens(c.Ring)} }
+func New(c Config) *Service {
+	return &Service{c: c, tokens: NewTokens(c.Ring), intents: intent.NewTokens(c.Ring)}
+}
 
 // now is the time of a decision, at the precision that the store keeps.
 func (s *Service) now() time.Time { return s.c.Now().UTC().Truncate(time.Microsecond) }
@@ -81,15 +85,18 @@ func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*dec
 	if err := s.acceptable(step.Challenges); err != nil {
 		return Result{}, err
 	}
-	proof, answer := s.proof(step.Checks), parseAnswer(step.Checks.Key)
+	proof, answer, forged := s.proof(step.Checks), parseAnswer(step.Checks.Key), s.forged(step.Checks.Intent)
 	ref = ref.naming(step, answer)
+	if forged != nil {
+		ref.IntentID = "" // nobody reads for a token that was made up
+	}
 	var result Result
 	err := s.c.Retry.OnConflict(ctx, func() error {
 		d, err := s.load(ctx, ref)
 		if err != nil {
 			return err
 		}
-		d.proof, d.answer = proof, answer
+		d.proof, d.answer, d.forged = proof, answer, forged
 		denied, err := decide(d)
 		if err != nil {
 			return err
@@ -114,6 +121,9 @@ func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*dec
 func (r Ref) naming(s Step, answer keyAnswer) Ref {
 	if u := s.Checks.User; u != nil {
 		r.UserID, r.LoginName = u.ID, u.LoginName
+	}
+	if i := s.Checks.Intent; i != nil {
+		r.IntentID = i.ID
 	}
 	r.CredentialID = answer.credentialID()
 	if s.Checks.any() || s.Challenges.any() {

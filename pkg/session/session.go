@@ -50,7 +50,7 @@ type Factors struct {
 	// PasswordSet is when the password that was verified had been set.
 	PasswordSet time.Time
 	// The rest is when each factor was last verified.
-	Password, TOTP, SMS, Email, Recovery time.Time
+	Password, TOTP, SMS, Email, Recovery, Intent time.Time
 }
 
 // UserFactor binds the session to a user; it is zero before the user check.
@@ -153,9 +153,12 @@ func (f Factors) Authenticated() bool { return f.count() > 0 }
 // MultiFactor reports whether the factors that passed are at least two.
 func (f Factors) MultiFactor() bool { return f.count() > 1 }
 
+// count takes an external identity for what it replaces, the password, and so the two
+// together for one: what the provider asked for, and whether that was more than another
+// password, is not known here (row S10).
 func (f Factors) count() int {
 	n := f.Key.count()
-	for _, at := range f.single() {
+	for _, at := range []time.Time{latest(f.Password, f.Intent), f.TOTP, f.SMS, f.Email, f.Recovery} {
 		if !at.IsZero() {
 			n++
 		}
@@ -163,15 +166,12 @@ func (f Factors) count() int {
 	return n
 }
 
-// single is when the factors that count one each were verified.
-func (f Factors) single() []time.Time {
-	return []time.Time{f.Password, f.TOTP, f.SMS, f.Email, f.Recovery}
-}
-
 // LastVerified returns when the latest factor was verified; zero when none was.
 func (f Factors) LastVerified() time.Time {
-	return slices.MaxFunc(append(f.single(), f.Key.VerifiedAt), time.Time.Compare)
+	return latest(f.Password, f.Intent, f.TOTP, f.SMS, f.Email, f.Recovery, f.Key.VerifiedAt)
 }
+
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
 
 // tombstone returns what stays of a terminated session. The user stays, because
 // permission to see the outcome hangs on it; what describes people goes.

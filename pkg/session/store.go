@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -37,6 +38,8 @@ type Ref struct {
 	CredentialID []byte
 	// Depth says how much of the user is needed.
 	Depth Depth
+	// IntentID is the intent to load; empty loads none.
+	IntentID string
 	// Subjects are those whose usage is needed. A first attempt names none and
 	// assumes that nothing was sent, which the commit verifies.
 	Subjects []sending.Subject
@@ -62,6 +65,8 @@ type Loaded struct {
 	// User is the named user, or without a name the session's, at WholeUser; nil
 	// when there is none.
 	User *user.User
+	// Intent is nil when there is none, or none was asked for.
+	Intent *intent.Intent
 	// Usage is what has been sent, as far as it was asked for.
 	Usage map[sending.Subject]sending.Usage
 }
@@ -77,6 +82,9 @@ type Change struct {
 	// Rely makes the commit fail when the user, though not changed by this
 	// decision, has moved on.
 	Rely bool
+	// OldIntent and NewIntent are the intent before and after its use; nil when none is
+	// used. The commit returns fault.Conflict when the stored one is not OldIntent.
+	OldIntent, NewIntent *intent.Intent
 	// Sends are the messages to count. The commit fails with fault.Conflict when
 	// a usage is not the one that was assumed, and with sending.ErrBudget when
 	// the day's budget is spent.

@@ -16,7 +16,8 @@ import (
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
-// Commit implements session.Store: the session and its user in one write.
+// Commit implements session.Store: the session, its user and the intent that it consumes
+// in one write.
 func (s *Store) Commit(ctx context.Context, c session.Change) error {
 	marker, err := s.marker()
 	if err != nil {
@@ -31,6 +32,9 @@ func (s *Store) Commit(ctx context.Context, c session.Change) error {
 		ops = append(ops, userOps(c.OldUser, c.NewUser, marker)...)
 	case c.Rely:
 		ops = append(ops, table.Check(guardKey(c.OldUser.ID), atVersion(c.OldUser.Guard.Version)))
+	}
+	if c.NewIntent != nil {
+		ops = append(ops, intentOp(c.OldIntent, c.NewIntent, marker))
 	}
 	for _, sent := range c.Sends {
 		ops = append(ops, sendOps(sent)...)
@@ -85,8 +89,11 @@ func (s *Store) SaveUser(ctx context.Context, c user.Change) error {
 		case loginKey(c.New.LoginName()):
 			return user.ErrLoginNameTaken
 		default:
-			if isCredential(key) {
+			switch {
+			case isCredential(key):
 				return user.ErrCredentialTaken
+			case isLink(key):
+				return user.ErrLinkTaken
 			}
 		}
 	}
@@ -154,8 +161,8 @@ func (s *Store) write(ctx context.Context, ops []table.Op, marker []byte) error 
 }
 
 // isOurs reports whether the item that refused a write is the one it meant to make.
-// Both kinds of item that are written alone carry fresh randomness: a guard its
-// marker, a session its token id.
+// Every kind of item that is written alone carries fresh randomness: a guard and an
+// intent their marker, a session its token id.
 func isOurs(op table.Op, stored table.Item) bool {
 	for _, name := range []string{attrMarker, attrToken} {
 		wanted, ok := op.Item[name].([]byte)

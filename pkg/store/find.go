@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -49,11 +50,13 @@ func (s *Store) SessionIDs(ctx context.Context, source session.Source) ([]string
 func (s *Store) User(ctx context.Context, id string) (*user.User, error) {
 	var items userItems
 	err := s.rows(ctx, table.Query{PK: userPartition(id)}, func(r table.Row) {
-		switch r.Key.SK {
-		case skMain:
+		switch {
+		case r.Key.SK == skMain:
 			items.main = r.Attrs
-		case skGuard:
+		case r.Key.SK == skGuard:
 			items.guard = r.Attrs
+		case strings.HasPrefix(r.Key.SK, skLink):
+			items.links = append(items.links, r)
 		default:
 			items.keys = append(items.keys, r)
 		}

@@ -8,9 +8,12 @@
 //	user               USR#<id>        A           profile, addresses, password hash
 //	user's guard       USR#<id>        GUARD       version, state, epoch, failed attempts, recovery codes
 //	security key       USR#<id>        CRED#<key id>  passkey or U2F key
+//	external account   USR#<id>        LINK#<hash>  provider, account and name
 //	login name         LOGIN#<name>    A           makes the name unique, leads to the user
 //	credential         CRED#<hash>     A           makes a key's credential id unique, leads to the user
+//	external account   LINK#<hash>     A           makes an account unique, leads to the user
 //	email address      EMAIL#<addr>    <user id>   leads to the users with the address
+//	sign-in elsewhere  INTENT#<id>     A           an intent: one sign-in at an identity provider
 //	API key            KEYS            <id>        few, so one partition lists them
 //	messages sent      SENT#<channel>#<hash>  A    to one address, by its hash
 //	budget of a day    BUDGET#<channel>       <day>  messages of the whole deployment
@@ -62,6 +65,7 @@ const (
 	skGuard = "GUARD"
 
 	skCredential = "CRED#"
+	skLink       = "LINK#"
 )
 
 const sessionPrefix = "SES#"
@@ -109,6 +113,27 @@ func credentialKey(id []byte) table.Key {
 }
 
 func isCredential(k table.Key) bool { return strings.HasPrefix(k.PK, credentialPrefix) }
+
+func userLinkKey(userID string, l user.Link) table.Key {
+	return table.Key{PK: userPartition(userID), SK: skLink + linkHash(l.ProviderID, l.ExternalID)}
+}
+
+const linkPrefix = "LINK#"
+
+func linkKey(providerID, externalID string) table.Key {
+	return table.Key{PK: linkPrefix + linkHash(providerID, externalID), SK: skMain}
+}
+
+func isLink(k table.Key) bool { return strings.HasPrefix(k.PK, linkPrefix) }
+
+// linkHash is the account in a form that names nobody and fits a key. The length keeps
+// the parts apart.
+func linkHash(providerID, externalID string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d#%s%s", len(providerID), providerID, externalID))
+	return hex.EncodeToString(sum[:])
+}
+
+func intentKey(id string) table.Key { return table.Key{PK: "INTENT#" + id, SK: skMain} }
 
 // usageKey hashes the address, so that keys, which appear in logs and cursors, name
 // nobody.

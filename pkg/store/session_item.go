@@ -29,6 +29,7 @@ const (
 	attrSMS           = "sms"
 	attrMail          = "mail"
 	attrRecovery      = "rec"
+	attrIntent        = "idp"
 	attrKeyFactor     = "key"
 	attrSMSCode       = "csms" // open challenges
 	attrMailCode      = "cmail"
@@ -122,6 +123,7 @@ func factorTimes(f *session.Factors) map[string]*time.Time {
 		attrSMS:        &f.SMS,
 		attrMail:       &f.Email,
 		attrRecovery:   &f.Recovery,
+		attrIntent:     &f.Intent,
 	}
 }
 

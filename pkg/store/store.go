@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/user"
@@ -23,6 +24,7 @@ type Store struct {
 var (
 	_ session.Store = (*Store)(nil)
 	_ user.Store    = (*Store)(nil)
+	_ intent.Store  = (*Store)(nil)
 )
 
 // New returns a store on the table, which must have Schema. Random marks writes.
@@ -45,6 +47,7 @@ func (s *Store) Load(ctx context.Context, r session.Ref) (session.Loaded, error)
 	reads.Go(func() (err error) { l.Session, err = s.session(readCtx, r.SessionID); return err })
 	reads.Go(func() (err error) { early, err = s.userAt(readCtx, first, r.Depth); return err })
 	reads.Go(func() (err error) { l.Usage, err = s.Usage(readCtx, r.Subjects); return err })
+	reads.Go(func() (err error) { l.Intent, err = s.Intent(readCtx, r.IntentID); return err })
 	if err := reads.Wait(); err != nil {
 		return session.Loaded{}, err
 	}

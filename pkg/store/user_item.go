@@ -65,6 +65,7 @@ func userEntries(u *user.User) []entry {
 		{key: loginKey(u.LoginName()), item: table.Item{attrUserID: u.ID}, unique: true},
 	}
 	entries = append(entries, keyEntries(u)...)
+	entries = append(entries, linkEntries(u)...)
 	if u.Email.Address != "" {
 		entries = append(entries, entry{key: emailKey(u.Email.Address, u.ID), item: table.Item{attrUserID: u.ID}})
 	}
@@ -178,7 +179,7 @@ func decodeGuardCodes(r *record, g *user.Guard) {
 // userItems are the items that a user is read from.
 type userItems struct {
 	main, guard table.Item
-	keys        []table.Row
+	keys, links []table.Row
 }
 
 // decodeUser puts a user together. It returns nil when there is none, or when all
@@ -200,10 +201,17 @@ func decodeUser(id string, items userItems) (*user.User, error) {
 		}
 		u.Keys = append(u.Keys, key)
 	}
+	for _, row := range items.links {
+		link, err := decodeLink(row)
+		if err != nil {
+			return nil, err
+		}
+		u.Links = append(u.Links, link)
+	}
 	return u, nil
 }
 
-// decodeMain reads what a user is without guard and keys. It returns nil for an absent
+// decodeMain reads what a user is without guard, keys and links. It returns nil for an absent
 // item.
 func decodeMain(id string, item table.Item) (*user.User, error) {
 	if item == nil {

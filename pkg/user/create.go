@@ -29,6 +29,8 @@ type Registration struct {
 	// TOTPSecret is the seed, in base32, of an authenticator app that the user has
 	// already; empty for none. It counts as confirmed.
 	TOTPSecret string
+	// Links are accounts at external identity providers. The caller vouches for them.
+	Links []Link
 }
 
 // NewPassword is a password to be set: plain text or an imported hash, not both.
@@ -43,8 +45,9 @@ func (p NewPassword) empty() bool { return p.Plain == "" && p.Hash == "" }
 
 // Create stores a new user, who is active at once. The caller needs user.write in
 // the organization. It returns ErrExists for a taken id, ErrLoginNameTaken for a
-// taken login name, faults of kind InvalidArgument for bad input, password policy
-// included, and the faults of a message that cannot be sent; then there is no user.
+// taken login name, the faults of AddLink, faults of kind InvalidArgument for bad input,
+// password policy included, and the faults of a message that cannot be sent; then there
+// is no user.
 func (s *Service) Create(ctx context.Context, caller access.Caller, n Registration) (Result, error) {
 	if err := caller.RequireAnywhere(access.UserWrite); err != nil {
 		return Result{}, err
@@ -105,6 +108,11 @@ func (s *Service) build(ctx context.Context, n Registration, now time.Time) (*Us
 	}
 	if err := s.importTOTP(u, n.TOTPSecret); err != nil {
 		return nil, err
+	}
+	for _, l := range n.Links {
+		if err := s.link(u, l); err != nil {
+			return nil, err
+		}
 	}
 	u.endSessions(now)
 	u.touch(now)

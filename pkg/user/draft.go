@@ -109,20 +109,26 @@ func (s *Service) run(ctx context.Context, decide decide, load func() (*draft, e
 // save commits the draft, as far as it changed anything. A denied creation leaves
 // nothing.
 func (s *Service) save(ctx context.Context, d *draft, denied *fault.Fault) error {
-	c := Change{Old: d.old, New: d.user, Sends: d.outbox.Sends}
-	switch {
-	case d.old == nil && denied != nil:
+	if !d.changed(denied) {
 		return nil
-	case d.old != nil && d.old.Guard.Version == d.user.Guard.Version:
-		return nil
-	case denied != nil:
-		c.Sends = nil
+	}
+	c := Change{Old: d.old, New: d.user}
+	if denied == nil {
+		c.Sends = d.outbox.Sends
 	}
 	err := s.c.Store.SaveUser(ctx, c)
 	if errors.Is(err, sending.ErrBudget) {
 		return sending.Budget(d.now).Wrap(err)
 	}
 	return err
+}
+
+// changed reports whether there is anything to commit.
+func (d *draft) changed(denied *fault.Fault) bool {
+	if d.old == nil {
+		return denied == nil
+	}
+	return d.old.Guard.Version != d.user.Guard.Version
 }
 
 // deliver sends the messages of a committed draft. When the provider refuses one, the

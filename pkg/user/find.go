@@ -56,12 +56,12 @@ func (s *Service) List(ctx context.Context, caller access.Caller, f Filter) (Lis
 
 func newestFirst(a, b *User) int { return b.Created.Compare(a.Created) }
 
-func page(users []*User, offset, limit int) []*User {
+func page[T any](all []T, offset, limit int) []T {
 	if limit == 0 || limit > MaxPage {
 		limit = MaxPage
 	}
-	from := min(offset, len(users))
-	return users[from:min(from+limit, len(users))]
+	from := min(offset, len(all))
+	return all[from:min(from+limit, len(all))]
 }
 
 // candidates reads the smallest set that holds every match.

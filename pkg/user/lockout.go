@@ -11,7 +11,8 @@ import (
 type Authenticator string
 
 // The authenticators. Failures of U2F keys are counted as those of passkeys, because
-// an answer that makes no sense does not tell which it is.
+// an answer that makes no sense does not tell which it is. External accounts have none:
+// what proves them cannot be guessed.
 const (
 	AuthPassword Authenticator = "password"
 	AuthTOTP     Authenticator = "totp"
@@ -20,6 +21,7 @@ const (
 	AuthRecovery Authenticator = "recovery"
 	AuthPasskey  Authenticator = "passkey"
 	AuthU2F      Authenticator = "u2f"
+	AuthIDP      Authenticator = "idp"
 )
 
 // Attempts is the state of one authenticator's guessing limit.

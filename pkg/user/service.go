@@ -8,6 +8,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/idp"
 	"github.com/stepup-auth/stepup/pkg/keyring"
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/password"
@@ -33,9 +34,9 @@ type Store interface {
 	Usage(ctx context.Context, subjects []sending.Subject) (map[sending.Subject]sending.Usage, error)
 	// SaveUser commits the change, all or nothing. It returns fault.Conflict when the
 	// stored user, or what was sent, is not what the change assumes; ErrExists when a
-	// new user's id is taken, ErrLoginNameTaken when the login name is, and
-	// ErrCredentialTaken when a key's credential id is; sending.ErrBudget when the
-	// day's budget is spent.
+	// new user's id is taken, ErrLoginNameTaken when the login name is,
+	// ErrCredentialTaken when a key's credential id is, and ErrLinkTaken when an
+	// external account is; sending.ErrBudget when the day's budget is spent.
 	SaveUser(ctx context.Context, c Change) error
 }
 
@@ -64,6 +65,8 @@ type Config struct {
 	// Sending are the limits by channel.
 	Sending   map[sending.Channel]sending.Policy
 	Messenger sending.Messenger
+	// Providers are those whose accounts users can be linked to.
+	Providers *idp.Providers
 	// Ring seals seeds, derives codes and makes MACs of recovery codes.
 	Ring   *keyring.Ring
 	Now    func() time.Time

@@ -33,7 +33,9 @@ type User struct {
 	// SMSCodes and EmailCodes are set when one-time codes by that way were added.
 	SMSCodes, EmailCodes bool
 	// Keys are passkeys and U2F keys, those in the making included.
-	Keys  []SecurityKey
+	Keys []SecurityKey
+	// Links are accounts at external identity providers.
+	Links []Link
 	Guard Guard
 }
 
@@ -128,6 +130,7 @@ func (u *User) Clone() *User {
 	c := *u
 	c.Guard = *u.Guard.Clone()
 	c.Keys = slices.Clone(u.Keys) // what a key points to is replaced, never changed
+	c.Links = slices.Clone(u.Links)
 	return &c
 }
 
@@ -173,6 +176,7 @@ func (u *User) MethodsAt(rpID string) []Authenticator {
 	}{
 		{AuthPassword, u.Password.Hash != ""},
 		{AuthPasskey, u.hasKey(passkey.Passkey, rpID)},
+		{AuthIDP, len(u.Links) > 0},
 		{AuthTOTP, u.TOTP.Confirmed},
 		{AuthU2F, u.hasKey(passkey.U2F, rpID)},
 		{AuthSMS, u.TakesSMSCodes()},
@@ -195,9 +199,10 @@ func (u *User) TakesEmailCodes() bool { return u.EmailCodes && u.Email.Verified 
 
 // HasSecondFactor reports whether the user has set up anything beside the password,
 // which a session must then have checked before it counts as signed in. Recovery
-// codes stand in for a factor and are none.
+// codes stand in for a factor and are none, and an external account stands in for the
+// password.
 func (u *User) HasSecondFactor() bool {
 	return slices.ContainsFunc(u.Methods(), func(m Authenticator) bool {
-		return m != AuthPassword && m != AuthRecovery
+		return m != AuthPassword && m != AuthRecovery && m != AuthIDP
 	})
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/idp"
+	"github.com/stepup-auth/stepup/pkg/idp/idptest"
 	"github.com/stepup-auth/stepup/pkg/keyring"
 	"github.com/stepup-auth/stepup/pkg/notify/inbox"
 	"github.com/stepup-auth/stepup/pkg/session"
@@ -69,6 +71,8 @@ type Options struct {
 	Random io.Reader
 	// Ring replaces the keyring, so that one Service reads what another sealed.
 	Ring *keyring.Ring
+	// Providers are external identity providers, which find the API at idptest.BaseURL.
+	Providers []idp.Provider
 }
 
 // Service is the whole service, ready to be called.
@@ -85,7 +89,7 @@ type Service struct {
 // New puts a service together.
 func New(t testing.TB, o Options) *Service {
 	t.Helper()
-	c, err := config.Load(func(name string) (string, bool) { v, ok := o.Env[name]; return v, ok })
+	c, err := config.Load(o.lookup)
 	must(t, err)
 	if o.Random == nil {
 		o.Random = rand.Reader
@@ -103,11 +107,19 @@ func New(t testing.TB, o Options) *Service {
 	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: ring, Logs: &Log{}}
 	s.Inbox = inbox.New(inbox.DefaultCapacity, s.Clock.Now)
 	s.App, err = app.New(app.Parts{
-		Config: c, Table: o.Table, Ring: ring, Sender: s.Inbox.Router(), Now: s.Clock.Now, Random: o.Random,
+		Config: c, Table: o.Table, Ring: ring, Providers: o.Providers, Sender: s.Inbox.Router(), Now: s.Clock.Now, Random: o.Random,
 		Logger: slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	must(t, err)
 	return s
+}
+
+func (o Options) lookup(name string) (string, bool) {
+	if name == "STEPUP_URL" && len(o.Providers) > 0 {
+		return idptest.BaseURL, true
+	}
+	v, ok := o.Env[name]
+	return v, ok
 }
 
 func must(t testing.TB, err error) {

@@ -8,8 +8,10 @@ package userv2
 
 import (
 	_ "github.com/envoyproxy/protoc-gen-validate/validate"
+	v2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -86,18 +88,1245 @@ func (x *IDPLink) GetUserName() string {
 	return ""
 }
 
+// StartIdentityProviderIntentRequest starts a sign-in at an external identity provider.
+type StartIdentityProviderIntentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the identity provider.
+	IdpId string `protobuf:"bytes,1,opt,name=idp_id,json=idpId,proto3" json:"idp_id,omitempty"`
+	// How the user gets there and back.
+	//
+	// Types that are valid to be assigned to Content:
+	//
+	//	*StartIdentityProviderIntentRequest_Urls
+	//	*StartIdentityProviderIntentRequest_Ldap
+	Content       isStartIdentityProviderIntentRequest_Content `protobuf_oneof:"content"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartIdentityProviderIntentRequest) Reset() {
+	*x = StartIdentityProviderIntentRequest{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartIdentityProviderIntentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartIdentityProviderIntentRequest) ProtoMessage() {}
+
+func (x *StartIdentityProviderIntentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartIdentityProviderIntentRequest.ProtoReflect.Descriptor instead.
+func (*StartIdentityProviderIntentRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *StartIdentityProviderIntentRequest) GetIdpId() string {
+	if x != nil {
+		return x.IdpId
+	}
+	return ""
+}
+
+func (x *StartIdentityProviderIntentRequest) GetContent() isStartIdentityProviderIntentRequest_Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *StartIdentityProviderIntentRequest) GetUrls() *RedirectURLs {
+	if x != nil {
+		if x, ok := x.Content.(*StartIdentityProviderIntentRequest_Urls); ok {
+			return x.Urls
+		}
+	}
+	return nil
+}
+
+func (x *StartIdentityProviderIntentRequest) GetLdap() *LDAPCredentials {
+	if x != nil {
+		if x, ok := x.Content.(*StartIdentityProviderIntentRequest_Ldap); ok {
+			return x.Ldap
+		}
+	}
+	return nil
+}
+
+type isStartIdentityProviderIntentRequest_Content interface {
+	isStartIdentityProviderIntentRequest_Content()
+}
+
+type StartIdentityProviderIntentRequest_Urls struct {
+	// By redirects of the browser.
+	Urls *RedirectURLs `protobuf:"bytes,2,opt,name=urls,proto3,oneof"`
+}
+
+type StartIdentityProviderIntentRequest_Ldap struct {
+	// By a user name and a password, which the server checks itself.
+	Ldap *LDAPCredentials `protobuf:"bytes,3,opt,name=ldap,proto3,oneof"`
+}
+
+func (*StartIdentityProviderIntentRequest_Urls) isStartIdentityProviderIntentRequest_Content() {}
+
+func (*StartIdentityProviderIntentRequest_Ldap) isStartIdentityProviderIntentRequest_Content() {}
+
+// RedirectURLs are where the browser goes after the sign-in.
+type RedirectURLs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it succeeded, with the query parameters id and token, and user when the account is
+	// linked to one.
+	SuccessUrl string `protobuf:"bytes,1,opt,name=success_url,json=successUrl,proto3" json:"success_url,omitempty"`
+	// When it failed, with the query parameters id, error and error_description.
+	FailureUrl string `protobuf:"bytes,2,opt,name=failure_url,json=failureUrl,proto3" json:"failure_url,omitempty"`
+	// What the provider may fill in as the user's name.
+	LoginHint     string `protobuf:"bytes,3,opt,name=login_hint,json=loginHint,proto3" json:"login_hint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedirectURLs) Reset() {
+	*x = RedirectURLs{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedirectURLs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedirectURLs) ProtoMessage() {}
+
+func (x *RedirectURLs) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedirectURLs.ProtoReflect.Descriptor instead.
+func (*RedirectURLs) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RedirectURLs) GetSuccessUrl() string {
+	if x != nil {
+		return x.SuccessUrl
+	}
+	return ""
+}
+
+func (x *RedirectURLs) GetFailureUrl() string {
+	if x != nil {
+		return x.FailureUrl
+	}
+	return ""
+}
+
+func (x *RedirectURLs) GetLoginHint() string {
+	if x != nil {
+		return x.LoginHint
+	}
+	return ""
+}
+
+// LDAPCredentials are a name and a password in a directory.
+type LDAPCredentials struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name.
+	Username string `protobuf:"bytes,1,opt,name=username,proto3" json:"username,omitempty"`
+	// The password.
+	Password      string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LDAPCredentials) Reset() {
+	*x = LDAPCredentials{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LDAPCredentials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LDAPCredentials) ProtoMessage() {}
+
+func (x *LDAPCredentials) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LDAPCredentials.ProtoReflect.Descriptor instead.
+func (*LDAPCredentials) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *LDAPCredentials) GetUsername() string {
+	if x != nil {
+		return x.Username
+	}
+	return ""
+}
+
+func (x *LDAPCredentials) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+// StartIdentityProviderIntentResponse is what to do next.
+type StartIdentityProviderIntentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	// The next step.
+	//
+	// Types that are valid to be assigned to NextStep:
+	//
+	//	*StartIdentityProviderIntentResponse_AuthUrl
+	//	*StartIdentityProviderIntentResponse_IdpIntent
+	//	*StartIdentityProviderIntentResponse_PostForm
+	//	*StartIdentityProviderIntentResponse_FormData
+	NextStep      isStartIdentityProviderIntentResponse_NextStep `protobuf_oneof:"next_step"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StartIdentityProviderIntentResponse) Reset() {
+	*x = StartIdentityProviderIntentResponse{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StartIdentityProviderIntentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StartIdentityProviderIntentResponse) ProtoMessage() {}
+
+func (x *StartIdentityProviderIntentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StartIdentityProviderIntentResponse.ProtoReflect.Descriptor instead.
+func (*StartIdentityProviderIntentResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *StartIdentityProviderIntentResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *StartIdentityProviderIntentResponse) GetNextStep() isStartIdentityProviderIntentResponse_NextStep {
+	if x != nil {
+		return x.NextStep
+	}
+	return nil
+}
+
+func (x *StartIdentityProviderIntentResponse) GetAuthUrl() string {
+	if x != nil {
+		if x, ok := x.NextStep.(*StartIdentityProviderIntentResponse_AuthUrl); ok {
+			return x.AuthUrl
+		}
+	}
+	return ""
+}
+
+func (x *StartIdentityProviderIntentResponse) GetIdpIntent() *IDPIntent {
+	if x != nil {
+		if x, ok := x.NextStep.(*StartIdentityProviderIntentResponse_IdpIntent); ok {
+			return x.IdpIntent
+		}
+	}
+	return nil
+}
+
+func (x *StartIdentityProviderIntentResponse) GetPostForm() []byte {
+	if x != nil {
+		if x, ok := x.NextStep.(*StartIdentityProviderIntentResponse_PostForm); ok {
+			return x.PostForm
+		}
+	}
+	return nil
+}
+
+func (x *StartIdentityProviderIntentResponse) GetFormData() *FormData {
+	if x != nil {
+		if x, ok := x.NextStep.(*StartIdentityProviderIntentResponse_FormData); ok {
+			return x.FormData
+		}
+	}
+	return nil
+}
+
+type isStartIdentityProviderIntentResponse_NextStep interface {
+	isStartIdentityProviderIntentResponse_NextStep()
+}
+
+type StartIdentityProviderIntentResponse_AuthUrl struct {
+	// Send the browser here.
+	AuthUrl string `protobuf:"bytes,2,opt,name=auth_url,json=authUrl,proto3,oneof"`
+}
+
+type StartIdentityProviderIntentResponse_IdpIntent struct {
+	// Nothing: the sign-in is over.
+	IdpIntent *IDPIntent `protobuf:"bytes,3,opt,name=idp_intent,json=idpIntent,proto3,oneof"`
+}
+
+type StartIdentityProviderIntentResponse_PostForm struct {
+	// Send the browser this form.
+	PostForm []byte `protobuf:"bytes,4,opt,name=post_form,json=postForm,proto3,oneof"`
+}
+
+type StartIdentityProviderIntentResponse_FormData struct {
+	// Send the browser a form made of this.
+	FormData *FormData `protobuf:"bytes,5,opt,name=form_data,json=formData,proto3,oneof"`
+}
+
+func (*StartIdentityProviderIntentResponse_AuthUrl) isStartIdentityProviderIntentResponse_NextStep() {
+}
+
+func (*StartIdentityProviderIntentResponse_IdpIntent) isStartIdentityProviderIntentResponse_NextStep() {
+}
+
+func (*StartIdentityProviderIntentResponse_PostForm) isStartIdentityProviderIntentResponse_NextStep() {
+}
+
+func (*StartIdentityProviderIntentResponse_FormData) isStartIdentityProviderIntentResponse_NextStep() {
+}
+
+// IDPIntent is a sign-in that succeeded.
+type IDPIntent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the intent.
+	IdpIntentId string `protobuf:"bytes,1,opt,name=idp_intent_id,json=idpIntentId,proto3" json:"idp_intent_id,omitempty"`
+	// What entitles to use it.
+	IdpIntentToken string `protobuf:"bytes,2,opt,name=idp_intent_token,json=idpIntentToken,proto3" json:"idp_intent_token,omitempty"`
+	// The user that the account is linked to, if any.
+	UserId        string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IDPIntent) Reset() {
+	*x = IDPIntent{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IDPIntent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IDPIntent) ProtoMessage() {}
+
+func (x *IDPIntent) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IDPIntent.ProtoReflect.Descriptor instead.
+func (*IDPIntent) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *IDPIntent) GetIdpIntentId() string {
+	if x != nil {
+		return x.IdpIntentId
+	}
+	return ""
+}
+
+func (x *IDPIntent) GetIdpIntentToken() string {
+	if x != nil {
+		return x.IdpIntentToken
+	}
+	return ""
+}
+
+func (x *IDPIntent) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+// FormData describes a form that is posted to a provider.
+type FormData struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it goes.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// Its fields.
+	Fields        map[string]string `protobuf:"bytes,2,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FormData) Reset() {
+	*x = FormData{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FormData) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FormData) ProtoMessage() {}
+
+func (x *FormData) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FormData.ProtoReflect.Descriptor instead.
+func (*FormData) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *FormData) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *FormData) GetFields() map[string]string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+// RetrieveIdentityProviderIntentRequest asks what a provider said.
+type RetrieveIdentityProviderIntentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Query parameter id of the success URL.
+	IdpIntentId string `protobuf:"bytes,1,opt,name=idp_intent_id,json=idpIntentId,proto3" json:"idp_intent_id,omitempty"`
+	// Query parameter token of the success URL.
+	IdpIntentToken string `protobuf:"bytes,2,opt,name=idp_intent_token,json=idpIntentToken,proto3" json:"idp_intent_token,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *RetrieveIdentityProviderIntentRequest) Reset() {
+	*x = RetrieveIdentityProviderIntentRequest{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetrieveIdentityProviderIntentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetrieveIdentityProviderIntentRequest) ProtoMessage() {}
+
+func (x *RetrieveIdentityProviderIntentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetrieveIdentityProviderIntentRequest.ProtoReflect.Descriptor instead.
+func (*RetrieveIdentityProviderIntentRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RetrieveIdentityProviderIntentRequest) GetIdpIntentId() string {
+	if x != nil {
+		return x.IdpIntentId
+	}
+	return ""
+}
+
+func (x *RetrieveIdentityProviderIntentRequest) GetIdpIntentToken() string {
+	if x != nil {
+		return x.IdpIntentToken
+	}
+	return ""
+}
+
+// IDPInformation is what a provider said about an account.
+type IDPInformation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What came with it.
+	//
+	// Types that are valid to be assigned to Access:
+	//
+	//	*IDPInformation_Oauth
+	//	*IDPInformation_Ldap
+	//	*IDPInformation_Saml
+	Access isIDPInformation_Access `protobuf_oneof:"access"`
+	// Id of the identity provider.
+	IdpId string `protobuf:"bytes,2,opt,name=idp_id,json=idpId,proto3" json:"idp_id,omitempty"`
+	// Id of the account at the identity provider.
+	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Name of the account at the identity provider.
+	UserName string `protobuf:"bytes,4,opt,name=user_name,json=userName,proto3" json:"user_name,omitempty"`
+	// Everything that the provider said, in its own words.
+	RawInformation *structpb.Struct `protobuf:"bytes,5,opt,name=raw_information,json=rawInformation,proto3" json:"raw_information,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *IDPInformation) Reset() {
+	*x = IDPInformation{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IDPInformation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IDPInformation) ProtoMessage() {}
+
+func (x *IDPInformation) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IDPInformation.ProtoReflect.Descriptor instead.
+func (*IDPInformation) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *IDPInformation) GetAccess() isIDPInformation_Access {
+	if x != nil {
+		return x.Access
+	}
+	return nil
+}
+
+func (x *IDPInformation) GetOauth() *IDPOAuthAccessInformation {
+	if x != nil {
+		if x, ok := x.Access.(*IDPInformation_Oauth); ok {
+			return x.Oauth
+		}
+	}
+	return nil
+}
+
+func (x *IDPInformation) GetLdap() *IDPLDAPAccessInformation {
+	if x != nil {
+		if x, ok := x.Access.(*IDPInformation_Ldap); ok {
+			return x.Ldap
+		}
+	}
+	return nil
+}
+
+func (x *IDPInformation) GetSaml() *IDPSAMLAccessInformation {
+	if x != nil {
+		if x, ok := x.Access.(*IDPInformation_Saml); ok {
+			return x.Saml
+		}
+	}
+	return nil
+}
+
+func (x *IDPInformation) GetIdpId() string {
+	if x != nil {
+		return x.IdpId
+	}
+	return ""
+}
+
+func (x *IDPInformation) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *IDPInformation) GetUserName() string {
+	if x != nil {
+		return x.UserName
+	}
+	return ""
+}
+
+func (x *IDPInformation) GetRawInformation() *structpb.Struct {
+	if x != nil {
+		return x.RawInformation
+	}
+	return nil
+}
+
+type isIDPInformation_Access interface {
+	isIDPInformation_Access()
+}
+
+type IDPInformation_Oauth struct {
+	// Tokens of OAuth 2.0 and OpenID Connect.
+	Oauth *IDPOAuthAccessInformation `protobuf:"bytes,1,opt,name=oauth,proto3,oneof"`
+}
+
+type IDPInformation_Ldap struct {
+	// Attributes of a directory.
+	Ldap *IDPLDAPAccessInformation `protobuf:"bytes,6,opt,name=ldap,proto3,oneof"`
+}
+
+type IDPInformation_Saml struct {
+	// An assertion of SAML.
+	Saml *IDPSAMLAccessInformation `protobuf:"bytes,7,opt,name=saml,proto3,oneof"`
+}
+
+func (*IDPInformation_Oauth) isIDPInformation_Access() {}
+
+func (*IDPInformation_Ldap) isIDPInformation_Access() {}
+
+func (*IDPInformation_Saml) isIDPInformation_Access() {}
+
+// IDPOAuthAccessInformation is the tokens of a provider.
+type IDPOAuthAccessInformation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The access token.
+	AccessToken string `protobuf:"bytes,1,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
+	// The id token.
+	IdToken *string `protobuf:"bytes,2,opt,name=id_token,json=idToken,proto3,oneof" json:"id_token,omitempty"`
+	// The refresh token.
+	RefreshToken  *string `protobuf:"bytes,3,opt,name=refresh_token,json=refreshToken,proto3,oneof" json:"refresh_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IDPOAuthAccessInformation) Reset() {
+	*x = IDPOAuthAccessInformation{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IDPOAuthAccessInformation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IDPOAuthAccessInformation) ProtoMessage() {}
+
+func (x *IDPOAuthAccessInformation) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IDPOAuthAccessInformation.ProtoReflect.Descriptor instead.
+func (*IDPOAuthAccessInformation) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *IDPOAuthAccessInformation) GetAccessToken() string {
+	if x != nil {
+		return x.AccessToken
+	}
+	return ""
+}
+
+func (x *IDPOAuthAccessInformation) GetIdToken() string {
+	if x != nil && x.IdToken != nil {
+		return *x.IdToken
+	}
+	return ""
+}
+
+func (x *IDPOAuthAccessInformation) GetRefreshToken() string {
+	if x != nil && x.RefreshToken != nil {
+		return *x.RefreshToken
+	}
+	return ""
+}
+
+// IDPLDAPAccessInformation is the attributes of an entry.
+type IDPLDAPAccessInformation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The attributes.
+	Attributes    *structpb.Struct `protobuf:"bytes,1,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IDPLDAPAccessInformation) Reset() {
+	*x = IDPLDAPAccessInformation{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IDPLDAPAccessInformation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IDPLDAPAccessInformation) ProtoMessage() {}
+
+func (x *IDPLDAPAccessInformation) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IDPLDAPAccessInformation.ProtoReflect.Descriptor instead.
+func (*IDPLDAPAccessInformation) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *IDPLDAPAccessInformation) GetAttributes() *structpb.Struct {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+// IDPSAMLAccessInformation is the assertion of a provider.
+type IDPSAMLAccessInformation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The assertion.
+	Assertion     []byte `protobuf:"bytes,1,opt,name=assertion,proto3" json:"assertion,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IDPSAMLAccessInformation) Reset() {
+	*x = IDPSAMLAccessInformation{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IDPSAMLAccessInformation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IDPSAMLAccessInformation) ProtoMessage() {}
+
+func (x *IDPSAMLAccessInformation) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IDPSAMLAccessInformation.ProtoReflect.Descriptor instead.
+func (*IDPSAMLAccessInformation) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *IDPSAMLAccessInformation) GetAssertion() []byte {
+	if x != nil {
+		return x.Assertion
+	}
+	return nil
+}
+
+// AddIDPLinkRequest links a user to an account at an external identity provider.
+type AddIDPLinkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The account.
+	IdpLink       *IDPLink `protobuf:"bytes,2,opt,name=idp_link,json=idpLink,proto3" json:"idp_link,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddIDPLinkRequest) Reset() {
+	*x = AddIDPLinkRequest{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddIDPLinkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddIDPLinkRequest) ProtoMessage() {}
+
+func (x *AddIDPLinkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddIDPLinkRequest.ProtoReflect.Descriptor instead.
+func (*AddIDPLinkRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *AddIDPLinkRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *AddIDPLinkRequest) GetIdpLink() *IDPLink {
+	if x != nil {
+		return x.IdpLink
+	}
+	return nil
+}
+
+// AddIDPLinkResponse confirms the link.
+type AddIDPLinkResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details       *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddIDPLinkResponse) Reset() {
+	*x = AddIDPLinkResponse{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddIDPLinkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddIDPLinkResponse) ProtoMessage() {}
+
+func (x *AddIDPLinkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddIDPLinkResponse.ProtoReflect.Descriptor instead.
+func (*AddIDPLinkResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *AddIDPLinkResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+// ListIDPLinksRequest names the user whose links to list.
+type ListIDPLinksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The page.
+	Query         *v2.ListQuery `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListIDPLinksRequest) Reset() {
+	*x = ListIDPLinksRequest{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListIDPLinksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListIDPLinksRequest) ProtoMessage() {}
+
+func (x *ListIDPLinksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListIDPLinksRequest.ProtoReflect.Descriptor instead.
+func (*ListIDPLinksRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListIDPLinksRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ListIDPLinksRequest) GetQuery() *v2.ListQuery {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+// ListIDPLinksResponse is a page of links.
+type ListIDPLinksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The list that the page was cut from.
+	Details *v2.ListDetails `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	// The links on this page.
+	Result        []*IDPLink `protobuf:"bytes,2,rep,name=result,proto3" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListIDPLinksResponse) Reset() {
+	*x = ListIDPLinksResponse{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListIDPLinksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListIDPLinksResponse) ProtoMessage() {}
+
+func (x *ListIDPLinksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListIDPLinksResponse.ProtoReflect.Descriptor instead.
+func (*ListIDPLinksResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListIDPLinksResponse) GetDetails() *v2.ListDetails {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *ListIDPLinksResponse) GetResult() []*IDPLink {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+// RemoveIDPLinkRequest names the link to remove.
+type RemoveIDPLinkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Id of the identity provider.
+	IdpId string `protobuf:"bytes,2,opt,name=idp_id,json=idpId,proto3" json:"idp_id,omitempty"`
+	// Id of the account at the identity provider.
+	LinkedUserId  string `protobuf:"bytes,3,opt,name=linked_user_id,json=linkedUserId,proto3" json:"linked_user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveIDPLinkRequest) Reset() {
+	*x = RemoveIDPLinkRequest{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveIDPLinkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveIDPLinkRequest) ProtoMessage() {}
+
+func (x *RemoveIDPLinkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveIDPLinkRequest.ProtoReflect.Descriptor instead.
+func (*RemoveIDPLinkRequest) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RemoveIDPLinkRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *RemoveIDPLinkRequest) GetIdpId() string {
+	if x != nil {
+		return x.IdpId
+	}
+	return ""
+}
+
+func (x *RemoveIDPLinkRequest) GetLinkedUserId() string {
+	if x != nil {
+		return x.LinkedUserId
+	}
+	return ""
+}
+
+// RemoveIDPLinkResponse confirms that the link is gone.
+type RemoveIDPLinkResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details       *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveIDPLinkResponse) Reset() {
+	*x = RemoveIDPLinkResponse{}
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveIDPLinkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveIDPLinkResponse) ProtoMessage() {}
+
+func (x *RemoveIDPLinkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_idp_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveIDPLinkResponse.ProtoReflect.Descriptor instead.
+func (*RemoveIDPLinkResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_idp_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RemoveIDPLinkResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
 var File_zitadel_user_v2_idp_proto protoreflect.FileDescriptor
 
 const file_zitadel_user_v2_idp_proto_rawDesc = "" +
 	"\n" +
-	"\x19zitadel/user/v2/idp.proto\x12\x0fzitadel.user.v2\x1a\x17validate/validate.proto\"z\n" +
+	"\x19zitadel/user/v2/idp.proto\x12\x0fzitadel.user.v2\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17validate/validate.proto\x1a\x1ezitadel/object/v2/object.proto\"z\n" +
 	"\aIDPLink\x12!\n" +
 	"\x06idp_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x05idpId\x12#\n" +
 	"\auser_id\x18\x02 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x12'\n" +
 	"\tuser_name\x18\x03 \x01(\tB\n" +
-	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\buserNameB>Z<github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2;userv2b\x06proto3"
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\buserName\"\xbf\x01\n" +
+	"\"StartIdentityProviderIntentRequest\x12!\n" +
+	"\x06idp_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x05idpId\x123\n" +
+	"\x04urls\x18\x02 \x01(\v2\x1d.zitadel.user.v2.RedirectURLsH\x00R\x04urls\x126\n" +
+	"\x04ldap\x18\x03 \x01(\v2 .zitadel.user.v2.LDAPCredentialsH\x00R\x04ldapB\t\n" +
+	"\acontent\"\x97\x01\n" +
+	"\fRedirectURLs\x12.\n" +
+	"\vsuccess_url\x18\x01 \x01(\tB\r\xfaB\n" +
+	"r\b\x10\x01\x18\x80\x10\x90\x01\x01R\n" +
+	"successUrl\x12.\n" +
+	"\vfailure_url\x18\x02 \x01(\tB\r\xfaB\n" +
+	"r\b\x10\x01\x18\x80\x10\x90\x01\x01R\n" +
+	"failureUrl\x12'\n" +
+	"\n" +
+	"login_hint\x18\x03 \x01(\tB\b\xfaB\x05r\x03\x18\xc8\x01R\tloginHint\"d\n" +
+	"\x0fLDAPCredentials\x12)\n" +
+	"\busername\x18\x01 \x01(\tB\r\xfaB\n" +
+	"r\b\x10\x01\x18\xc8\x01\x90\x01\x01R\busername\x12&\n" +
+	"\bpassword\x18\x02 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\bpassword\"\x9b\x02\n" +
+	"#StartIdentityProviderIntentResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x12\x1b\n" +
+	"\bauth_url\x18\x02 \x01(\tH\x00R\aauthUrl\x12;\n" +
+	"\n" +
+	"idp_intent\x18\x03 \x01(\v2\x1a.zitadel.user.v2.IDPIntentH\x00R\tidpIntent\x12\x1d\n" +
+	"\tpost_form\x18\x04 \x01(\fH\x00R\bpostForm\x128\n" +
+	"\tform_data\x18\x05 \x01(\v2\x19.zitadel.user.v2.FormDataH\x00R\bformDataB\v\n" +
+	"\tnext_step\"r\n" +
+	"\tIDPIntent\x12\"\n" +
+	"\ridp_intent_id\x18\x01 \x01(\tR\vidpIntentId\x12(\n" +
+	"\x10idp_intent_token\x18\x02 \x01(\tR\x0eidpIntentToken\x12\x17\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\"\x96\x01\n" +
+	"\bFormData\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12=\n" +
+	"\x06fields\x18\x02 \x03(\v2%.zitadel.user.v2.FormData.FieldsEntryR\x06fields\x1a9\n" +
+	"\vFieldsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8d\x01\n" +
+	"%RetrieveIdentityProviderIntentRequest\x12.\n" +
+	"\ridp_intent_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\vidpIntentId\x124\n" +
+	"\x10idp_intent_token\x18\x02 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x0eidpIntentToken\"\xef\x02\n" +
+	"\x0eIDPInformation\x12B\n" +
+	"\x05oauth\x18\x01 \x01(\v2*.zitadel.user.v2.IDPOAuthAccessInformationH\x00R\x05oauth\x12?\n" +
+	"\x04ldap\x18\x06 \x01(\v2).zitadel.user.v2.IDPLDAPAccessInformationH\x00R\x04ldap\x12?\n" +
+	"\x04saml\x18\a \x01(\v2).zitadel.user.v2.IDPSAMLAccessInformationH\x00R\x04saml\x12\x15\n" +
+	"\x06idp_id\x18\x02 \x01(\tR\x05idpId\x12\x17\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x1b\n" +
+	"\tuser_name\x18\x04 \x01(\tR\buserName\x12@\n" +
+	"\x0fraw_information\x18\x05 \x01(\v2\x17.google.protobuf.StructR\x0erawInformationB\b\n" +
+	"\x06access\"\xa7\x01\n" +
+	"\x19IDPOAuthAccessInformation\x12!\n" +
+	"\faccess_token\x18\x01 \x01(\tR\vaccessToken\x12\x1e\n" +
+	"\bid_token\x18\x02 \x01(\tH\x00R\aidToken\x88\x01\x01\x12(\n" +
+	"\rrefresh_token\x18\x03 \x01(\tH\x01R\frefreshToken\x88\x01\x01B\v\n" +
+	"\t_id_tokenB\x10\n" +
+	"\x0e_refresh_token\"S\n" +
+	"\x18IDPLDAPAccessInformation\x127\n" +
+	"\n" +
+	"attributes\x18\x01 \x01(\v2\x17.google.protobuf.StructR\n" +
+	"attributes\"8\n" +
+	"\x18IDPSAMLAccessInformation\x12\x1c\n" +
+	"\tassertion\x18\x01 \x01(\fR\tassertion\"m\n" +
+	"\x11AddIDPLinkRequest\x12#\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x123\n" +
+	"\bidp_link\x18\x02 \x01(\v2\x18.zitadel.user.v2.IDPLinkR\aidpLink\"J\n" +
+	"\x12AddIDPLinkResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\"n\n" +
+	"\x13ListIDPLinksRequest\x12#\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x122\n" +
+	"\x05query\x18\x02 \x01(\v2\x1c.zitadel.object.v2.ListQueryR\x05query\"\x82\x01\n" +
+	"\x14ListIDPLinksResponse\x128\n" +
+	"\adetails\x18\x01 \x01(\v2\x1e.zitadel.object.v2.ListDetailsR\adetails\x120\n" +
+	"\x06result\x18\x02 \x03(\v2\x18.zitadel.user.v2.IDPLinkR\x06result\"\x90\x01\n" +
+	"\x14RemoveIDPLinkRequest\x12#\n" +
+	"\auser_id\x18\x01 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x12!\n" +
+	"\x06idp_id\x18\x02 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x05idpId\x120\n" +
+	"\x0elinked_user_id\x18\x03 \x01(\tB\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\flinkedUserId\"M\n" +
+	"\x15RemoveIDPLinkResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetailsB>Z<github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2;userv2b\x06proto3"
 
 var (
 	file_zitadel_user_v2_idp_proto_rawDescOnce sync.Once
@@ -111,16 +1340,55 @@ func file_zitadel_user_v2_idp_proto_rawDescGZIP() []byte {
 	return file_zitadel_user_v2_idp_proto_rawDescData
 }
 
-var file_zitadel_user_v2_idp_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_zitadel_user_v2_idp_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_zitadel_user_v2_idp_proto_goTypes = []any{
 	(*IDPLink)(nil), // 0: zitadel.user.v2.IDPLink
+	(*StartIdentityProviderIntentRequest)(nil),    // 1: zitadel.user.v2.StartIdentityProviderIntentRequest
+	(*RedirectURLs)(nil),                          // 2: zitadel.user.v2.RedirectURLs
+	(*LDAPCredentials)(nil),                       // 3: zitadel.user.v2.LDAPCredentials
+	(*StartIdentityProviderIntentResponse)(nil),   // 4: zitadel.user.v2.StartIdentityProviderIntentResponse
+	(*IDPIntent)(nil),                             // 5: zitadel.user.v2.IDPIntent
+	(*FormData)(nil),                              // 6: zitadel.user.v2.FormData
+	(*RetrieveIdentityProviderIntentRequest)(nil), // 7: zitadel.user.v2.RetrieveIdentityProviderIntentRequest
+	(*IDPInformation)(nil),                        // 8: zitadel.user.v2.IDPInformation
+	(*IDPOAuthAccessInformation)(nil),             // 9: zitadel.user.v2.IDPOAuthAccessInformation
+	(*IDPLDAPAccessInformation)(nil),              // 10: zitadel.user.v2.IDPLDAPAccessInformation
+	(*IDPSAMLAccessInformation)(nil),              // 11: zitadel.user.v2.IDPSAMLAccessInformation
+	(*AddIDPLinkRequest)(nil),                     // 12: zitadel.user.v2.AddIDPLinkRequest
+	(*AddIDPLinkResponse)(nil),                    // 13: zitadel.user.v2.AddIDPLinkResponse
+	(*ListIDPLinksRequest)(nil),                   // 14: zitadel.user.v2.ListIDPLinksRequest
+	(*ListIDPLinksResponse)(nil),                  // 15: zitadel.user.v2.ListIDPLinksResponse
+	(*RemoveIDPLinkRequest)(nil),                  // 16: zitadel.user.v2.RemoveIDPLinkRequest
+	(*RemoveIDPLinkResponse)(nil),                 // 17: zitadel.user.v2.RemoveIDPLinkResponse
+	nil,                                           // 18: zitadel.user.v2.FormData.FieldsEntry
+	(*v2.Details)(nil),                            // 19: zitadel.object.v2.Details
+	(*structpb.Struct)(nil),                       // 20: google.protobuf.Struct
+	(*v2.ListQuery)(nil),                          // 21: zitadel.object.v2.ListQuery
+	(*v2.ListDetails)(nil),                        // 22: zitadel.object.v2.ListDetails
 }
 var file_zitadel_user_v2_idp_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	2,  // 0: zitadel.user.v2.StartIdentityProviderIntentRequest.urls:type_name -> zitadel.user.v2.RedirectURLs
+	3,  // 1: zitadel.user.v2.StartIdentityProviderIntentRequest.ldap:type_name -> zitadel.user.v2.LDAPCredentials
+	19, // 2: zitadel.user.v2.StartIdentityProviderIntentResponse.details:type_name -> zitadel.object.v2.Details
+	5,  // 3: zitadel.user.v2.StartIdentityProviderIntentResponse.idp_intent:type_name -> zitadel.user.v2.IDPIntent
+	6,  // 4: zitadel.user.v2.StartIdentityProviderIntentResponse.form_data:type_name -> zitadel.user.v2.FormData
+	18, // 5: zitadel.user.v2.FormData.fields:type_name -> zitadel.user.v2.FormData.FieldsEntry
+	9,  // 6: zitadel.user.v2.IDPInformation.oauth:type_name -> zitadel.user.v2.IDPOAuthAccessInformation
+	10, // 7: zitadel.user.v2.IDPInformation.ldap:type_name -> zitadel.user.v2.IDPLDAPAccessInformation
+	11, // 8: zitadel.user.v2.IDPInformation.saml:type_name -> zitadel.user.v2.IDPSAMLAccessInformation
+	20, // 9: zitadel.user.v2.IDPInformation.raw_information:type_name -> google.protobuf.Struct
+	20, // 10: zitadel.user.v2.IDPLDAPAccessInformation.attributes:type_name -> google.protobuf.Struct
+	0,  // 11: zitadel.user.v2.AddIDPLinkRequest.idp_link:type_name -> zitadel.user.v2.IDPLink
+	19, // 12: zitadel.user.v2.AddIDPLinkResponse.details:type_name -> zitadel.object.v2.Details
+	21, // 13: zitadel.user.v2.ListIDPLinksRequest.query:type_name -> zitadel.object.v2.ListQuery
+	22, // 14: zitadel.user.v2.ListIDPLinksResponse.details:type_name -> zitadel.object.v2.ListDetails
+	0,  // 15: zitadel.user.v2.ListIDPLinksResponse.result:type_name -> zitadel.user.v2.IDPLink
+	19, // 16: zitadel.user.v2.RemoveIDPLinkResponse.details:type_name -> zitadel.object.v2.Details
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_zitadel_user_v2_idp_proto_init() }
@@ -128,13 +1396,29 @@ func file_zitadel_user_v2_idp_proto_init() {
 	if File_zitadel_user_v2_idp_proto != nil {
 		return
 	}
+	file_zitadel_user_v2_idp_proto_msgTypes[1].OneofWrappers = []any{
+		(*StartIdentityProviderIntentRequest_Urls)(nil),
+		(*StartIdentityProviderIntentRequest_Ldap)(nil),
+	}
+	file_zitadel_user_v2_idp_proto_msgTypes[4].OneofWrappers = []any{
+		(*StartIdentityProviderIntentResponse_AuthUrl)(nil),
+		(*StartIdentityProviderIntentResponse_IdpIntent)(nil),
+		(*StartIdentityProviderIntentResponse_PostForm)(nil),
+		(*StartIdentityProviderIntentResponse_FormData)(nil),
+	}
+	file_zitadel_user_v2_idp_proto_msgTypes[8].OneofWrappers = []any{
+		(*IDPInformation_Oauth)(nil),
+		(*IDPInformation_Ldap)(nil),
+		(*IDPInformation_Saml)(nil),
+	}
+	file_zitadel_user_v2_idp_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_zitadel_user_v2_idp_proto_rawDesc), len(file_zitadel_user_v2_idp_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

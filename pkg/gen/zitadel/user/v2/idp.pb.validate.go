@@ -165,3 +165,2532 @@ var _ interface {
 	Cause() error
 	ErrorName() string
 } = IDPLinkValidationError{}
+
+// Validate checks the field values on StartIdentityProviderIntentRequest with
+// the rules defined in the proto definition for this message. If any rules
+// are violated, the first error encountered is returned, or nil if there are
+// no violations.
+func (m *StartIdentityProviderIntentRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on StartIdentityProviderIntentRequest
+// with the rules defined in the proto definition for this message. If any
+// rules are violated, the result is a list of violation errors wrapped in
+// StartIdentityProviderIntentRequestMultiError, or nil if none found.
+func (m *StartIdentityProviderIntentRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *StartIdentityProviderIntentRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetIdpId()); l < 1 || l > 200 {
+		err := StartIdentityProviderIntentRequestValidationError{
+			field:  "IdpId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	switch v := m.Content.(type) {
+	case *StartIdentityProviderIntentRequest_Urls:
+		if v == nil {
+			err := StartIdentityProviderIntentRequestValidationError{
+				field:  "Content",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetUrls()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, StartIdentityProviderIntentRequestValidationError{
+						field:  "Urls",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, StartIdentityProviderIntentRequestValidationError{
+						field:  "Urls",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetUrls()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return StartIdentityProviderIntentRequestValidationError{
+					field:  "Urls",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	case *StartIdentityProviderIntentRequest_Ldap:
+		if v == nil {
+			err := StartIdentityProviderIntentRequestValidationError{
+				field:  "Content",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetLdap()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, StartIdentityProviderIntentRequestValidationError{
+						field:  "Ldap",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, StartIdentityProviderIntentRequestValidationError{
+						field:  "Ldap",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetLdap()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return StartIdentityProviderIntentRequestValidationError{
+					field:  "Ldap",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	default:
+		_ = v // ensures v is used
+	}
+
+	if len(errors) > 0 {
+		return StartIdentityProviderIntentRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+// StartIdentityProviderIntentRequestMultiError is an error wrapping multiple
+// validation errors returned by
+// StartIdentityProviderIntentRequest.ValidateAll() if the designated
+// constraints aren't met.
+type StartIdentityProviderIntentRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m StartIdentityProviderIntentRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m StartIdentityProviderIntentRequestMultiError) AllErrors() []error { return m }
+
+// StartIdentityProviderIntentRequestValidationError is the validation error
+// returned by StartIdentityProviderIntentRequest.Validate if the designated
+// constraints aren't met.
+type StartIdentityProviderIntentRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e StartIdentityProviderIntentRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e StartIdentityProviderIntentRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e StartIdentityProviderIntentRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e StartIdentityProviderIntentRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e StartIdentityProviderIntentRequestValidationError) ErrorName() string {
+	return "StartIdentityProviderIntentRequestValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e StartIdentityProviderIntentRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sStartIdentityProviderIntentRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = StartIdentityProviderIntentRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = StartIdentityProviderIntentRequestValidationError{}
+
+// Validate checks the field values on RedirectURLs with the rules defined in
+// the proto definition for this message. If any rules are violated, the first
+// error encountered is returned, or nil if there are no violations.
+func (m *RedirectURLs) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on RedirectURLs with the rules defined
+// in the proto definition for this message. If any rules are violated, the
+// result is a list of violation errors wrapped in RedirectURLsMultiError, or
+// nil if none found.
+func (m *RedirectURLs) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *RedirectURLs) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetSuccessUrl()); l < 1 || l > 2048 {
+		err := RedirectURLsValidationError{
+			field:  "SuccessUrl",
+			reason: "value length must be between 1 and 2048 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if _, err := url.Parse(m.GetSuccessUrl()); err != nil {
+		err = RedirectURLsValidationError{
+			field:  "SuccessUrl",
+			reason: "value must be a valid URI",
+			cause:  err,
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if l := utf8.RuneCountInString(m.GetFailureUrl()); l < 1 || l > 2048 {
+		err := RedirectURLsValidationError{
+			field:  "FailureUrl",
+			reason: "value length must be between 1 and 2048 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if _, err := url.Parse(m.GetFailureUrl()); err != nil {
+		err = RedirectURLsValidationError{
+			field:  "FailureUrl",
+			reason: "value must be a valid URI",
+			cause:  err,
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if utf8.RuneCountInString(m.GetLoginHint()) > 200 {
+		err := RedirectURLsValidationError{
+			field:  "LoginHint",
+			reason: "value length must be at most 200 runes",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if len(errors) > 0 {
+		return RedirectURLsMultiError(errors)
+	}
+
+	return nil
+}
+
+// RedirectURLsMultiError is an error wrapping multiple validation errors
+// returned by RedirectURLs.ValidateAll() if the designated constraints aren't met.
+type RedirectURLsMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m RedirectURLsMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m RedirectURLsMultiError) AllErrors() []error { return m }
+
+// RedirectURLsValidationError is the validation error returned by
+// RedirectURLs.Validate if the designated constraints aren't met.
+type RedirectURLsValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e RedirectURLsValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e RedirectURLsValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e RedirectURLsValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e RedirectURLsValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e RedirectURLsValidationError) ErrorName() string { return "RedirectURLsValidationError" }
+
+// Error satisfies the builtin error interface
+func (e RedirectURLsValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sRedirectURLs.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = RedirectURLsValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = RedirectURLsValidationError{}
+
+// Validate checks the field values on LDAPCredentials with the rules defined
+// in the proto definition for this message. If any rules are violated, the
+// first error encountered is returned, or nil if there are no violations.
+func (m *LDAPCredentials) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on LDAPCredentials with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// LDAPCredentialsMultiError, or nil if none found.
+func (m *LDAPCredentials) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *LDAPCredentials) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetUsername()); l < 1 || l > 200 {
+		err := LDAPCredentialsValidationError{
+			field:  "Username",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if _, err := url.Parse(m.GetUsername()); err != nil {
+		err = LDAPCredentialsValidationError{
+			field:  "Username",
+			reason: "value must be a valid URI",
+			cause:  err,
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if l := utf8.RuneCountInString(m.GetPassword()); l < 1 || l > 200 {
+		err := LDAPCredentialsValidationError{
+			field:  "Password",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if len(errors) > 0 {
+		return LDAPCredentialsMultiError(errors)
+	}
+
+	return nil
+}
+
+// LDAPCredentialsMultiError is an error wrapping multiple validation errors
+// returned by LDAPCredentials.ValidateAll() if the designated constraints
+// aren't met.
+type LDAPCredentialsMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m LDAPCredentialsMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m LDAPCredentialsMultiError) AllErrors() []error { return m }
+
+// LDAPCredentialsValidationError is the validation error returned by
+// LDAPCredentials.Validate if the designated constraints aren't met.
+type LDAPCredentialsValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e LDAPCredentialsValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e LDAPCredentialsValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e LDAPCredentialsValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e LDAPCredentialsValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e LDAPCredentialsValidationError) ErrorName() string { return "LDAPCredentialsValidationError" }
+
+// Error satisfies the builtin error interface
+func (e LDAPCredentialsValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sLDAPCredentials.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = LDAPCredentialsValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = LDAPCredentialsValidationError{}
+
+// Validate checks the field values on StartIdentityProviderIntentResponse with
+// the rules defined in the proto definition for this message. If any rules
+// are violated, the first error encountered is returned, or nil if there are
+// no violations.
+func (m *StartIdentityProviderIntentResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on StartIdentityProviderIntentResponse
+// with the rules defined in the proto definition for this message. If any
+// rules are violated, the result is a list of violation errors wrapped in
+// StartIdentityProviderIntentResponseMultiError, or nil if none found.
+func (m *StartIdentityProviderIntentResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *StartIdentityProviderIntentResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, StartIdentityProviderIntentResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, StartIdentityProviderIntentResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return StartIdentityProviderIntentResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	switch v := m.NextStep.(type) {
+	case *StartIdentityProviderIntentResponse_AuthUrl:
+		if v == nil {
+			err := StartIdentityProviderIntentResponseValidationError{
+				field:  "NextStep",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+		// no validation rules for AuthUrl
+	case *StartIdentityProviderIntentResponse_IdpIntent:
+		if v == nil {
+			err := StartIdentityProviderIntentResponseValidationError{
+				field:  "NextStep",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetIdpIntent()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, StartIdentityProviderIntentResponseValidationError{
+						field:  "IdpIntent",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, StartIdentityProviderIntentResponseValidationError{
+						field:  "IdpIntent",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetIdpIntent()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return StartIdentityProviderIntentResponseValidationError{
+					field:  "IdpIntent",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	case *StartIdentityProviderIntentResponse_PostForm:
+		if v == nil {
+			err := StartIdentityProviderIntentResponseValidationError{
+				field:  "NextStep",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+		// no validation rules for PostForm
+	case *StartIdentityProviderIntentResponse_FormData:
+		if v == nil {
+			err := StartIdentityProviderIntentResponseValidationError{
+				field:  "NextStep",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetFormData()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, StartIdentityProviderIntentResponseValidationError{
+						field:  "FormData",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, StartIdentityProviderIntentResponseValidationError{
+						field:  "FormData",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetFormData()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return StartIdentityProviderIntentResponseValidationError{
+					field:  "FormData",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	default:
+		_ = v // ensures v is used
+	}
+
+	if len(errors) > 0 {
+		return StartIdentityProviderIntentResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// StartIdentityProviderIntentResponseMultiError is an error wrapping multiple
+// validation errors returned by
+// StartIdentityProviderIntentResponse.ValidateAll() if the designated
+// constraints aren't met.
+type StartIdentityProviderIntentResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m StartIdentityProviderIntentResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m StartIdentityProviderIntentResponseMultiError) AllErrors() []error { return m }
+
+// StartIdentityProviderIntentResponseValidationError is the validation error
+// returned by StartIdentityProviderIntentResponse.Validate if the designated
+// constraints aren't met.
+type StartIdentityProviderIntentResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e StartIdentityProviderIntentResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e StartIdentityProviderIntentResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e StartIdentityProviderIntentResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e StartIdentityProviderIntentResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e StartIdentityProviderIntentResponseValidationError) ErrorName() string {
+	return "StartIdentityProviderIntentResponseValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e StartIdentityProviderIntentResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sStartIdentityProviderIntentResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = StartIdentityProviderIntentResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = StartIdentityProviderIntentResponseValidationError{}
+
+// Validate checks the field values on IDPIntent with the rules defined in the
+// proto definition for this message. If any rules are violated, the first
+// error encountered is returned, or nil if there are no violations.
+func (m *IDPIntent) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on IDPIntent with the rules defined in
+// the proto definition for this message. If any rules are violated, the
+// result is a list of violation errors wrapped in IDPIntentMultiError, or nil
+// if none found.
+func (m *IDPIntent) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *IDPIntent) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	// no validation rules for IdpIntentId
+
+	// no validation rules for IdpIntentToken
+
+	// no validation rules for UserId
+
+	if len(errors) > 0 {
+		return IDPIntentMultiError(errors)
+	}
+
+	return nil
+}
+
+// IDPIntentMultiError is an error wrapping multiple validation errors returned
+// by IDPIntent.ValidateAll() if the designated constraints aren't met.
+type IDPIntentMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m IDPIntentMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m IDPIntentMultiError) AllErrors() []error { return m }
+
+// IDPIntentValidationError is the validation error returned by
+// IDPIntent.Validate if the designated constraints aren't met.
+type IDPIntentValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e IDPIntentValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e IDPIntentValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e IDPIntentValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e IDPIntentValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e IDPIntentValidationError) ErrorName() string { return "IDPIntentValidationError" }
+
+// Error satisfies the builtin error interface
+func (e IDPIntentValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sIDPIntent.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = IDPIntentValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = IDPIntentValidationError{}
+
+// Validate checks the field values on FormData with the rules defined in the
+// proto definition for this message. If any rules are violated, the first
+// error encountered is returned, or nil if there are no violations.
+func (m *FormData) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on FormData with the rules defined in
+// the proto definition for this message. If any rules are violated, the
+// result is a list of violation errors wrapped in FormDataMultiError, or nil
+// if none found.
+func (m *FormData) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *FormData) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	// no validation rules for Url
+
+	// no validation rules for Fields
+
+	if len(errors) > 0 {
+		return FormDataMultiError(errors)
+	}
+
+	return nil
+}
+
+// FormDataMultiError is an error wrapping multiple validation errors returned
+// by FormData.ValidateAll() if the designated constraints aren't met.
+type FormDataMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m FormDataMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m FormDataMultiError) AllErrors() []error { return m }
+
+// FormDataValidationError is the validation error returned by
+// FormData.Validate if the designated constraints aren't met.
+type FormDataValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e FormDataValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e FormDataValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e FormDataValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e FormDataValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e FormDataValidationError) ErrorName() string { return "FormDataValidationError" }
+
+// Error satisfies the builtin error interface
+func (e FormDataValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sFormData.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = FormDataValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = FormDataValidationError{}
+
+// Validate checks the field values on RetrieveIdentityProviderIntentRequest
+// with the rules defined in the proto definition for this message. If any
+// rules are violated, the first error encountered is returned, or nil if
+// there are no violations.
+func (m *RetrieveIdentityProviderIntentRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on RetrieveIdentityProviderIntentRequest
+// with the rules defined in the proto definition for this message. If any
+// rules are violated, the result is a list of violation errors wrapped in
+// RetrieveIdentityProviderIntentRequestMultiError, or nil if none found.
+func (m *RetrieveIdentityProviderIntentRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *RetrieveIdentityProviderIntentRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetIdpIntentId()); l < 1 || l > 200 {
+		err := RetrieveIdentityProviderIntentRequestValidationError{
+			field:  "IdpIntentId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if l := utf8.RuneCountInString(m.GetIdpIntentToken()); l < 1 || l > 200 {
+		err := RetrieveIdentityProviderIntentRequestValidationError{
+			field:  "IdpIntentToken",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if len(errors) > 0 {
+		return RetrieveIdentityProviderIntentRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+// RetrieveIdentityProviderIntentRequestMultiError is an error wrapping
+// multiple validation errors returned by
+// RetrieveIdentityProviderIntentRequest.ValidateAll() if the designated
+// constraints aren't met.
+type RetrieveIdentityProviderIntentRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m RetrieveIdentityProviderIntentRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m RetrieveIdentityProviderIntentRequestMultiError) AllErrors() []error { return m }
+
+// RetrieveIdentityProviderIntentRequestValidationError is the validation error
+// returned by RetrieveIdentityProviderIntentRequest.Validate if the
+// designated constraints aren't met.
+type RetrieveIdentityProviderIntentRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e RetrieveIdentityProviderIntentRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e RetrieveIdentityProviderIntentRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e RetrieveIdentityProviderIntentRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e RetrieveIdentityProviderIntentRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e RetrieveIdentityProviderIntentRequestValidationError) ErrorName() string {
+	return "RetrieveIdentityProviderIntentRequestValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e RetrieveIdentityProviderIntentRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sRetrieveIdentityProviderIntentRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = RetrieveIdentityProviderIntentRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = RetrieveIdentityProviderIntentRequestValidationError{}
+
+// Validate checks the field values on IDPInformation with the rules defined in
+// the proto definition for this message. If any rules are violated, the first
+// error encountered is returned, or nil if there are no violations.
+func (m *IDPInformation) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on IDPInformation with the rules defined
+// in the proto definition for this message. If any rules are violated, the
+// result is a list of violation errors wrapped in IDPInformationMultiError,
+// or nil if none found.
+func (m *IDPInformation) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *IDPInformation) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	// no validation rules for IdpId
+
+	// no validation rules for UserId
+
+	// no validation rules for UserName
+
+	if all {
+		switch v := interface{}(m.GetRawInformation()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, IDPInformationValidationError{
+					field:  "RawInformation",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, IDPInformationValidationError{
+					field:  "RawInformation",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetRawInformation()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return IDPInformationValidationError{
+				field:  "RawInformation",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	switch v := m.Access.(type) {
+	case *IDPInformation_Oauth:
+		if v == nil {
+			err := IDPInformationValidationError{
+				field:  "Access",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetOauth()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, IDPInformationValidationError{
+						field:  "Oauth",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, IDPInformationValidationError{
+						field:  "Oauth",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetOauth()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return IDPInformationValidationError{
+					field:  "Oauth",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	case *IDPInformation_Ldap:
+		if v == nil {
+			err := IDPInformationValidationError{
+				field:  "Access",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetLdap()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, IDPInformationValidationError{
+						field:  "Ldap",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, IDPInformationValidationError{
+						field:  "Ldap",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetLdap()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return IDPInformationValidationError{
+					field:  "Ldap",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	case *IDPInformation_Saml:
+		if v == nil {
+			err := IDPInformationValidationError{
+				field:  "Access",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetSaml()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, IDPInformationValidationError{
+						field:  "Saml",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, IDPInformationValidationError{
+						field:  "Saml",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetSaml()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return IDPInformationValidationError{
+					field:  "Saml",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	default:
+		_ = v // ensures v is used
+	}
+
+	if len(errors) > 0 {
+		return IDPInformationMultiError(errors)
+	}
+
+	return nil
+}
+
+// IDPInformationMultiError is an error wrapping multiple validation errors
+// returned by IDPInformation.ValidateAll() if the designated constraints
+// aren't met.
+type IDPInformationMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m IDPInformationMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m IDPInformationMultiError) AllErrors() []error { return m }
+
+// IDPInformationValidationError is the validation error returned by
+// IDPInformation.Validate if the designated constraints aren't met.
+type IDPInformationValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e IDPInformationValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e IDPInformationValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e IDPInformationValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e IDPInformationValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e IDPInformationValidationError) ErrorName() string { return "IDPInformationValidationError" }
+
+// Error satisfies the builtin error interface
+func (e IDPInformationValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sIDPInformation.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = IDPInformationValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = IDPInformationValidationError{}
+
+// Validate checks the field values on IDPOAuthAccessInformation with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *IDPOAuthAccessInformation) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on IDPOAuthAccessInformation with the
+// rules defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// IDPOAuthAccessInformationMultiError, or nil if none found.
+func (m *IDPOAuthAccessInformation) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *IDPOAuthAccessInformation) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	// no validation rules for AccessToken
+
+	if m.IdToken != nil {
+		// no validation rules for IdToken
+	}
+
+	if m.RefreshToken != nil {
+		// no validation rules for RefreshToken
+	}
+
+	if len(errors) > 0 {
+		return IDPOAuthAccessInformationMultiError(errors)
+	}
+
+	return nil
+}
+
+// IDPOAuthAccessInformationMultiError is an error wrapping multiple validation
+// errors returned by IDPOAuthAccessInformation.ValidateAll() if the
+// designated constraints aren't met.
+type IDPOAuthAccessInformationMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m IDPOAuthAccessInformationMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m IDPOAuthAccessInformationMultiError) AllErrors() []error { return m }
+
+// IDPOAuthAccessInformationValidationError is the validation error returned by
+// IDPOAuthAccessInformation.Validate if the designated constraints aren't met.
+type IDPOAuthAccessInformationValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e IDPOAuthAccessInformationValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e IDPOAuthAccessInformationValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e IDPOAuthAccessInformationValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e IDPOAuthAccessInformationValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e IDPOAuthAccessInformationValidationError) ErrorName() string {
+	return "IDPOAuthAccessInformationValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e IDPOAuthAccessInformationValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sIDPOAuthAccessInformation.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = IDPOAuthAccessInformationValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = IDPOAuthAccessInformationValidationError{}
+
+// Validate checks the field values on IDPLDAPAccessInformation with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *IDPLDAPAccessInformation) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on IDPLDAPAccessInformation with the
+// rules defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// IDPLDAPAccessInformationMultiError, or nil if none found.
+func (m *IDPLDAPAccessInformation) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *IDPLDAPAccessInformation) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetAttributes()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, IDPLDAPAccessInformationValidationError{
+					field:  "Attributes",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, IDPLDAPAccessInformationValidationError{
+					field:  "Attributes",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetAttributes()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return IDPLDAPAccessInformationValidationError{
+				field:  "Attributes",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if len(errors) > 0 {
+		return IDPLDAPAccessInformationMultiError(errors)
+	}
+
+	return nil
+}
+
+// IDPLDAPAccessInformationMultiError is an error wrapping multiple validation
+// errors returned by IDPLDAPAccessInformation.ValidateAll() if the designated
+// constraints aren't met.
+type IDPLDAPAccessInformationMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m IDPLDAPAccessInformationMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m IDPLDAPAccessInformationMultiError) AllErrors() []error { return m }
+
+// IDPLDAPAccessInformationValidationError is the validation error returned by
+// IDPLDAPAccessInformation.Validate if the designated constraints aren't met.
+type IDPLDAPAccessInformationValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e IDPLDAPAccessInformationValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e IDPLDAPAccessInformationValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e IDPLDAPAccessInformationValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e IDPLDAPAccessInformationValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e IDPLDAPAccessInformationValidationError) ErrorName() string {
+	return "IDPLDAPAccessInformationValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e IDPLDAPAccessInformationValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sIDPLDAPAccessInformation.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = IDPLDAPAccessInformationValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = IDPLDAPAccessInformationValidationError{}
+
+// Validate checks the field values on IDPSAMLAccessInformation with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *IDPSAMLAccessInformation) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on IDPSAMLAccessInformation with the
+// rules defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// IDPSAMLAccessInformationMultiError, or nil if none found.
+func (m *IDPSAMLAccessInformation) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *IDPSAMLAccessInformation) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	// no validation rules for Assertion
+
+	if len(errors) > 0 {
+		return IDPSAMLAccessInformationMultiError(errors)
+	}
+
+	return nil
+}
+
+// IDPSAMLAccessInformationMultiError is an error wrapping multiple validation
+// errors returned by IDPSAMLAccessInformation.ValidateAll() if the designated
+// constraints aren't met.
+type IDPSAMLAccessInformationMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m IDPSAMLAccessInformationMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m IDPSAMLAccessInformationMultiError) AllErrors() []error { return m }
+
+// IDPSAMLAccessInformationValidationError is the validation error returned by
+// IDPSAMLAccessInformation.Validate if the designated constraints aren't met.
+type IDPSAMLAccessInformationValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e IDPSAMLAccessInformationValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e IDPSAMLAccessInformationValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e IDPSAMLAccessInformationValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e IDPSAMLAccessInformationValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e IDPSAMLAccessInformationValidationError) ErrorName() string {
+	return "IDPSAMLAccessInformationValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e IDPSAMLAccessInformationValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sIDPSAMLAccessInformation.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = IDPSAMLAccessInformationValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = IDPSAMLAccessInformationValidationError{}
+
+// Validate checks the field values on AddIDPLinkRequest with the rules defined
+// in the proto definition for this message. If any rules are violated, the
+// first error encountered is returned, or nil if there are no violations.
+func (m *AddIDPLinkRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on AddIDPLinkRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// AddIDPLinkRequestMultiError, or nil if none found.
+func (m *AddIDPLinkRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *AddIDPLinkRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetUserId()); l < 1 || l > 200 {
+		err := AddIDPLinkRequestValidationError{
+			field:  "UserId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if all {
+		switch v := interface{}(m.GetIdpLink()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, AddIDPLinkRequestValidationError{
+					field:  "IdpLink",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, AddIDPLinkRequestValidationError{
+					field:  "IdpLink",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetIdpLink()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return AddIDPLinkRequestValidationError{
+				field:  "IdpLink",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if len(errors) > 0 {
+		return AddIDPLinkRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+// AddIDPLinkRequestMultiError is an error wrapping multiple validation errors
+// returned by AddIDPLinkRequest.ValidateAll() if the designated constraints
+// aren't met.
+type AddIDPLinkRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m AddIDPLinkRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m AddIDPLinkRequestMultiError) AllErrors() []error { return m }
+
+// AddIDPLinkRequestValidationError is the validation error returned by
+// AddIDPLinkRequest.Validate if the designated constraints aren't met.
+type AddIDPLinkRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e AddIDPLinkRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e AddIDPLinkRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e AddIDPLinkRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e AddIDPLinkRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e AddIDPLinkRequestValidationError) ErrorName() string {
+	return "AddIDPLinkRequestValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e AddIDPLinkRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sAddIDPLinkRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = AddIDPLinkRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = AddIDPLinkRequestValidationError{}
+
+// Validate checks the field values on AddIDPLinkResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *AddIDPLinkResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on AddIDPLinkResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// AddIDPLinkResponseMultiError, or nil if none found.
+func (m *AddIDPLinkResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *AddIDPLinkResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, AddIDPLinkResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, AddIDPLinkResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return AddIDPLinkResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if len(errors) > 0 {
+		return AddIDPLinkResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// AddIDPLinkResponseMultiError is an error wrapping multiple validation errors
+// returned by AddIDPLinkResponse.ValidateAll() if the designated constraints
+// aren't met.
+type AddIDPLinkResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m AddIDPLinkResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m AddIDPLinkResponseMultiError) AllErrors() []error { return m }
+
+// AddIDPLinkResponseValidationError is the validation error returned by
+// AddIDPLinkResponse.Validate if the designated constraints aren't met.
+type AddIDPLinkResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e AddIDPLinkResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e AddIDPLinkResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e AddIDPLinkResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e AddIDPLinkResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e AddIDPLinkResponseValidationError) ErrorName() string {
+	return "AddIDPLinkResponseValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e AddIDPLinkResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sAddIDPLinkResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = AddIDPLinkResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = AddIDPLinkResponseValidationError{}
+
+// Validate checks the field values on ListIDPLinksRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *ListIDPLinksRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on ListIDPLinksRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// ListIDPLinksRequestMultiError, or nil if none found.
+func (m *ListIDPLinksRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *ListIDPLinksRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetUserId()); l < 1 || l > 200 {
+		err := ListIDPLinksRequestValidationError{
+			field:  "UserId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if all {
+		switch v := interface{}(m.GetQuery()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, ListIDPLinksRequestValidationError{
+					field:  "Query",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, ListIDPLinksRequestValidationError{
+					field:  "Query",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetQuery()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return ListIDPLinksRequestValidationError{
+				field:  "Query",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if len(errors) > 0 {
+		return ListIDPLinksRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+// ListIDPLinksRequestMultiError is an error wrapping multiple validation
+// errors returned by ListIDPLinksRequest.ValidateAll() if the designated
+// constraints aren't met.
+type ListIDPLinksRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m ListIDPLinksRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m ListIDPLinksRequestMultiError) AllErrors() []error { return m }
+
+// ListIDPLinksRequestValidationError is the validation error returned by
+// ListIDPLinksRequest.Validate if the designated constraints aren't met.
+type ListIDPLinksRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e ListIDPLinksRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e ListIDPLinksRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e ListIDPLinksRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e ListIDPLinksRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e ListIDPLinksRequestValidationError) ErrorName() string {
+	return "ListIDPLinksRequestValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e ListIDPLinksRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sListIDPLinksRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = ListIDPLinksRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = ListIDPLinksRequestValidationError{}
+
+// Validate checks the field values on ListIDPLinksResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *ListIDPLinksResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on ListIDPLinksResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// ListIDPLinksResponseMultiError, or nil if none found.
+func (m *ListIDPLinksResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *ListIDPLinksResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, ListIDPLinksResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, ListIDPLinksResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return ListIDPLinksResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	for idx, item := range m.GetResult() {
+		_, _ = idx, item
+
+		if all {
+			switch v := interface{}(item).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, ListIDPLinksResponseValidationError{
+						field:  fmt.Sprintf("Result[%v]", idx),
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, ListIDPLinksResponseValidationError{
+						field:  fmt.Sprintf("Result[%v]", idx),
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(item).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return ListIDPLinksResponseValidationError{
+					field:  fmt.Sprintf("Result[%v]", idx),
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	}
+
+	if len(errors) > 0 {
+		return ListIDPLinksResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// ListIDPLinksResponseMultiError is an error wrapping multiple validation
+// errors returned by ListIDPLinksResponse.ValidateAll() if the designated
+// constraints aren't met.
+type ListIDPLinksResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m ListIDPLinksResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m ListIDPLinksResponseMultiError) AllErrors() []error { return m }
+
+// ListIDPLinksResponseValidationError is the validation error returned by
+// ListIDPLinksResponse.Validate if the designated constraints aren't met.
+type ListIDPLinksResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e ListIDPLinksResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e ListIDPLinksResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e ListIDPLinksResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e ListIDPLinksResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e ListIDPLinksResponseValidationError) ErrorName() string {
+	return "ListIDPLinksResponseValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e ListIDPLinksResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sListIDPLinksResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = ListIDPLinksResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = ListIDPLinksResponseValidationError{}
+
+// Validate checks the field values on RemoveIDPLinkRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *RemoveIDPLinkRequest) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on RemoveIDPLinkRequest with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// RemoveIDPLinkRequestMultiError, or nil if none found.
+func (m *RemoveIDPLinkRequest) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *RemoveIDPLinkRequest) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if l := utf8.RuneCountInString(m.GetUserId()); l < 1 || l > 200 {
+		err := RemoveIDPLinkRequestValidationError{
+			field:  "UserId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if l := utf8.RuneCountInString(m.GetIdpId()); l < 1 || l > 200 {
+		err := RemoveIDPLinkRequestValidationError{
+			field:  "IdpId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if l := utf8.RuneCountInString(m.GetLinkedUserId()); l < 1 || l > 200 {
+		err := RemoveIDPLinkRequestValidationError{
+			field:  "LinkedUserId",
+			reason: "value length must be between 1 and 200 runes, inclusive",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if len(errors) > 0 {
+		return RemoveIDPLinkRequestMultiError(errors)
+	}
+
+	return nil
+}
+
+// RemoveIDPLinkRequestMultiError is an error wrapping multiple validation
+// errors returned by RemoveIDPLinkRequest.ValidateAll() if the designated
+// constraints aren't met.
+type RemoveIDPLinkRequestMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m RemoveIDPLinkRequestMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m RemoveIDPLinkRequestMultiError) AllErrors() []error { return m }
+
+// RemoveIDPLinkRequestValidationError is the validation error returned by
+// RemoveIDPLinkRequest.Validate if the designated constraints aren't met.
+type RemoveIDPLinkRequestValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e RemoveIDPLinkRequestValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e RemoveIDPLinkRequestValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e RemoveIDPLinkRequestValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e RemoveIDPLinkRequestValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e RemoveIDPLinkRequestValidationError) ErrorName() string {
+	return "RemoveIDPLinkRequestValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e RemoveIDPLinkRequestValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sRemoveIDPLinkRequest.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = RemoveIDPLinkRequestValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = RemoveIDPLinkRequestValidationError{}
+
+// Validate checks the field values on RemoveIDPLinkResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *RemoveIDPLinkResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on RemoveIDPLinkResponse with the rules
+// defined in the proto definition for this message. If any rules are
+// violated, the result is a list of violation errors wrapped in
+// RemoveIDPLinkResponseMultiError, or nil if none found.
+func (m *RemoveIDPLinkResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *RemoveIDPLinkResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, RemoveIDPLinkResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, RemoveIDPLinkResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return RemoveIDPLinkResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if len(errors) > 0 {
+		return RemoveIDPLinkResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// RemoveIDPLinkResponseMultiError is an error wrapping multiple validation
+// errors returned by RemoveIDPLinkResponse.ValidateAll() if the designated
+// constraints aren't met.
+type RemoveIDPLinkResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m RemoveIDPLinkResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m RemoveIDPLinkResponseMultiError) AllErrors() []error { return m }
+
+// RemoveIDPLinkResponseValidationError is the validation error returned by
+// RemoveIDPLinkResponse.Validate if the designated constraints aren't met.
+type RemoveIDPLinkResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e RemoveIDPLinkResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e RemoveIDPLinkResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e RemoveIDPLinkResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e RemoveIDPLinkResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e RemoveIDPLinkResponseValidationError) ErrorName() string {
+	return "RemoveIDPLinkResponseValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e RemoveIDPLinkResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sRemoveIDPLinkResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = RemoveIDPLinkResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = RemoveIDPLinkResponseValidationError{}

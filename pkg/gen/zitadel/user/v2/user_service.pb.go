@@ -1308,6 +1308,105 @@ func (x *DeleteUserResponse) GetDetails() *v2.Details {
 	return nil
 }
 
+// RetrieveIdentityProviderIntentResponse is what a provider said, and what can be made of it.
+// It stands here because it holds a CreateUserRequest.
+type RetrieveIdentityProviderIntentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of the record.
+	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
+	// What the provider said.
+	IdpInformation *IDPInformation `protobuf:"bytes,2,opt,name=idp_information,json=idpInformation,proto3" json:"idp_information,omitempty"`
+	// The user that the account is linked to, if any.
+	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// What the caller may want to do next.
+	//
+	// Types that are valid to be assigned to UserAction:
+	//
+	//	*RetrieveIdentityProviderIntentResponse_CreateUser
+	UserAction    isRetrieveIdentityProviderIntentResponse_UserAction `protobuf_oneof:"user_action"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetrieveIdentityProviderIntentResponse) Reset() {
+	*x = RetrieveIdentityProviderIntentResponse{}
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetrieveIdentityProviderIntentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetrieveIdentityProviderIntentResponse) ProtoMessage() {}
+
+func (x *RetrieveIdentityProviderIntentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetrieveIdentityProviderIntentResponse.ProtoReflect.Descriptor instead.
+func (*RetrieveIdentityProviderIntentResponse) Descriptor() ([]byte, []int) {
+	return file_zitadel_user_v2_user_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RetrieveIdentityProviderIntentResponse) GetDetails() *v2.Details {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+func (x *RetrieveIdentityProviderIntentResponse) GetIdpInformation() *IDPInformation {
+	if x != nil {
+		return x.IdpInformation
+	}
+	return nil
+}
+
+func (x *RetrieveIdentityProviderIntentResponse) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *RetrieveIdentityProviderIntentResponse) GetUserAction() isRetrieveIdentityProviderIntentResponse_UserAction {
+	if x != nil {
+		return x.UserAction
+	}
+	return nil
+}
+
+func (x *RetrieveIdentityProviderIntentResponse) GetCreateUser() *CreateUserRequest {
+	if x != nil {
+		if x, ok := x.UserAction.(*RetrieveIdentityProviderIntentResponse_CreateUser); ok {
+			return x.CreateUser
+		}
+	}
+	return nil
+}
+
+type isRetrieveIdentityProviderIntentResponse_UserAction interface {
+	isRetrieveIdentityProviderIntentResponse_UserAction()
+}
+
+type RetrieveIdentityProviderIntentResponse_CreateUser struct {
+	// Create a user from it, when the account is linked to none.
+	CreateUser *CreateUserRequest `protobuf:"bytes,6,opt,name=create_user,json=createUser,proto3,oneof"`
+}
+
+func (*RetrieveIdentityProviderIntentResponse_CreateUser) isRetrieveIdentityProviderIntentResponse_UserAction() {
+}
+
 // Human describes a person.
 type CreateUserRequest_Human struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1338,7 +1437,7 @@ type CreateUserRequest_Human struct {
 
 func (x *CreateUserRequest_Human) Reset() {
 	*x = CreateUserRequest_Human{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[20]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1350,7 +1449,7 @@ func (x *CreateUserRequest_Human) String() string {
 func (*CreateUserRequest_Human) ProtoMessage() {}
 
 func (x *CreateUserRequest_Human) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[20]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1467,7 +1566,7 @@ type CreateUserRequest_Machine struct {
 
 func (x *CreateUserRequest_Machine) Reset() {
 	*x = CreateUserRequest_Machine{}
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[21]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1479,7 +1578,7 @@ func (x *CreateUserRequest_Machine) String() string {
 func (*CreateUserRequest_Machine) ProtoMessage() {}
 
 func (x *CreateUserRequest_Machine) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[21]
+	mi := &file_zitadel_user_v2_user_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1657,7 +1756,14 @@ const file_zitadel_user_v2_user_service_proto_rawDesc = "" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\"J\n" +
 	"\x12DeleteUserResponse\x124\n" +
-	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails2\xcc\x1d\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\"\xc6\x02\n" +
+	"&RetrieveIdentityProviderIntentResponse\x124\n" +
+	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x12H\n" +
+	"\x0fidp_information\x18\x02 \x01(\v2\x1f.zitadel.user.v2.IDPInformationR\x0eidpInformation\x12\x17\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\x12E\n" +
+	"\vcreate_user\x18\x06 \x01(\v2\".zitadel.user.v2.CreateUserRequestH\x00R\n" +
+	"createUserB\r\n" +
+	"\vuser_actionJ\x04\b\x04\x10\x05J\x04\b\x05\x10\x06R\x0eadd_human_userR\x11update_human_user2\xff!\n" +
 	"\vUserService\x12[\n" +
 	"\fAddHumanUser\x12$.zitadel.user.v2.AddHumanUserRequest\x1a%.zitadel.user.v2.AddHumanUserResponse\x12U\n" +
 	"\n" +
@@ -1698,7 +1804,13 @@ const file_zitadel_user_v2_user_service_proto_rawDesc = "" +
 	"\vAddOTPEmail\x12#.zitadel.user.v2.AddOTPEmailRequest\x1a$.zitadel.user.v2.AddOTPEmailResponse\x12a\n" +
 	"\x0eRemoveOTPEmail\x12&.zitadel.user.v2.RemoveOTPEmailRequest\x1a'.zitadel.user.v2.RemoveOTPEmailResponse\x12v\n" +
 	"\x15GenerateRecoveryCodes\x12-.zitadel.user.v2.GenerateRecoveryCodesRequest\x1a..zitadel.user.v2.GenerateRecoveryCodesResponse\x12p\n" +
-	"\x13RemoveRecoveryCodes\x12+.zitadel.user.v2.RemoveRecoveryCodesRequest\x1a,.zitadel.user.v2.RemoveRecoveryCodesResponse\x12\x8e\x01\n" +
+	"\x13RemoveRecoveryCodes\x12+.zitadel.user.v2.RemoveRecoveryCodesRequest\x1a,.zitadel.user.v2.RemoveRecoveryCodesResponse\x12\x88\x01\n" +
+	"\x1bStartIdentityProviderIntent\x123.zitadel.user.v2.StartIdentityProviderIntentRequest\x1a4.zitadel.user.v2.StartIdentityProviderIntentResponse\x12\x91\x01\n" +
+	"\x1eRetrieveIdentityProviderIntent\x126.zitadel.user.v2.RetrieveIdentityProviderIntentRequest\x1a7.zitadel.user.v2.RetrieveIdentityProviderIntentResponse\x12U\n" +
+	"\n" +
+	"AddIDPLink\x12\".zitadel.user.v2.AddIDPLinkRequest\x1a#.zitadel.user.v2.AddIDPLinkResponse\x12[\n" +
+	"\fListIDPLinks\x12$.zitadel.user.v2.ListIDPLinksRequest\x1a%.zitadel.user.v2.ListIDPLinksResponse\x12^\n" +
+	"\rRemoveIDPLink\x12%.zitadel.user.v2.RemoveIDPLinkRequest\x1a&.zitadel.user.v2.RemoveIDPLinkResponse\x12\x8e\x01\n" +
 	"\x1dListAuthenticationMethodTypes\x125.zitadel.user.v2.ListAuthenticationMethodTypesRequest\x1a6.zitadel.user.v2.ListAuthenticationMethodTypesResponse\x12\x82\x01\n" +
 	"\x19ListAuthenticationFactors\x121.zitadel.user.v2.ListAuthenticationFactorsRequest\x1a2.zitadel.user.v2.ListAuthenticationFactorsResponseB>Z<github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2;userv2b\x06proto3"
 
@@ -1714,226 +1826,250 @@ func file_zitadel_user_v2_user_service_proto_rawDescGZIP() []byte {
 	return file_zitadel_user_v2_user_service_proto_rawDescData
 }
 
-var file_zitadel_user_v2_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_zitadel_user_v2_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_zitadel_user_v2_user_service_proto_goTypes = []any{
-	(*AddHumanUserRequest)(nil),                   // 0: zitadel.user.v2.AddHumanUserRequest
-	(*AddHumanUserResponse)(nil),                  // 1: zitadel.user.v2.AddHumanUserResponse
-	(*CreateUserRequest)(nil),                     // 2: zitadel.user.v2.CreateUserRequest
-	(*CreateUserResponse)(nil),                    // 3: zitadel.user.v2.CreateUserResponse
-	(*GetUserByIDRequest)(nil),                    // 4: zitadel.user.v2.GetUserByIDRequest
-	(*GetUserByIDResponse)(nil),                   // 5: zitadel.user.v2.GetUserByIDResponse
-	(*ListUsersRequest)(nil),                      // 6: zitadel.user.v2.ListUsersRequest
-	(*ListUsersResponse)(nil),                     // 7: zitadel.user.v2.ListUsersResponse
-	(*UpdateHumanUserRequest)(nil),                // 8: zitadel.user.v2.UpdateHumanUserRequest
-	(*UpdateHumanUserResponse)(nil),               // 9: zitadel.user.v2.UpdateHumanUserResponse
-	(*LockUserRequest)(nil),                       // 10: zitadel.user.v2.LockUserRequest
-	(*LockUserResponse)(nil),                      // 11: zitadel.user.v2.LockUserResponse
-	(*UnlockUserRequest)(nil),                     // 12: zitadel.user.v2.UnlockUserRequest
-	(*UnlockUserResponse)(nil),                    // 13: zitadel.user.v2.UnlockUserResponse
-	(*DeactivateUserRequest)(nil),                 // 14: zitadel.user.v2.DeactivateUserRequest
-	(*DeactivateUserResponse)(nil),                // 15: zitadel.user.v2.DeactivateUserResponse
-	(*ReactivateUserRequest)(nil),                 // 16: zitadel.user.v2.ReactivateUserRequest
-	(*ReactivateUserResponse)(nil),                // 17: zitadel.user.v2.ReactivateUserResponse
-	(*DeleteUserRequest)(nil),                     // 18: zitadel.user.v2.DeleteUserRequest
-	(*DeleteUserResponse)(nil),                    // 19: zitadel.user.v2.DeleteUserResponse
-	(*CreateUserRequest_Human)(nil),               // 20: zitadel.user.v2.CreateUserRequest.Human
-	(*CreateUserRequest_Machine)(nil),             // 21: zitadel.user.v2.CreateUserRequest.Machine
-	(*v2.Organization)(nil),                       // 22: zitadel.object.v2.Organization
-	(*SetHumanProfile)(nil),                       // 23: zitadel.user.v2.SetHumanProfile
-	(*SetHumanEmail)(nil),                         // 24: zitadel.user.v2.SetHumanEmail
-	(*SetHumanPhone)(nil),                         // 25: zitadel.user.v2.SetHumanPhone
-	(*SetMetadataEntry)(nil),                      // 26: zitadel.user.v2.SetMetadataEntry
-	(*Password)(nil),                              // 27: zitadel.user.v2.Password
-	(*HashedPassword)(nil),                        // 28: zitadel.user.v2.HashedPassword
-	(*IDPLink)(nil),                               // 29: zitadel.user.v2.IDPLink
-	(*v2.Details)(nil),                            // 30: zitadel.object.v2.Details
-	(*Metadata)(nil),                              // 31: zitadel.user.v2.Metadata
-	(*timestamppb.Timestamp)(nil),                 // 32: google.protobuf.Timestamp
-	(*User)(nil),                                  // 33: zitadel.user.v2.User
-	(*v2.ListQuery)(nil),                          // 34: zitadel.object.v2.ListQuery
-	(UserFieldName)(0),                            // 35: zitadel.user.v2.UserFieldName
-	(*SearchQuery)(nil),                           // 36: zitadel.user.v2.SearchQuery
-	(*v2.ListDetails)(nil),                        // 37: zitadel.object.v2.ListDetails
-	(*SetPassword)(nil),                           // 38: zitadel.user.v2.SetPassword
-	(AccessTokenType)(0),                          // 39: zitadel.user.v2.AccessTokenType
-	(*SetEmailRequest)(nil),                       // 40: zitadel.user.v2.SetEmailRequest
-	(*SendEmailCodeRequest)(nil),                  // 41: zitadel.user.v2.SendEmailCodeRequest
-	(*ResendEmailCodeRequest)(nil),                // 42: zitadel.user.v2.ResendEmailCodeRequest
-	(*VerifyEmailRequest)(nil),                    // 43: zitadel.user.v2.VerifyEmailRequest
-	(*SetPhoneRequest)(nil),                       // 44: zitadel.user.v2.SetPhoneRequest
-	(*RemovePhoneRequest)(nil),                    // 45: zitadel.user.v2.RemovePhoneRequest
-	(*ResendPhoneCodeRequest)(nil),                // 46: zitadel.user.v2.ResendPhoneCodeRequest
-	(*VerifyPhoneRequest)(nil),                    // 47: zitadel.user.v2.VerifyPhoneRequest
-	(*SetPasswordRequest)(nil),                    // 48: zitadel.user.v2.SetPasswordRequest
-	(*RegisterPasskeyRequest)(nil),                // 49: zitadel.user.v2.RegisterPasskeyRequest
-	(*VerifyPasskeyRegistrationRequest)(nil),      // 50: zitadel.user.v2.VerifyPasskeyRegistrationRequest
-	(*CreatePasskeyRegistrationLinkRequest)(nil),  // 51: zitadel.user.v2.CreatePasskeyRegistrationLinkRequest
-	(*ListPasskeysRequest)(nil),                   // 52: zitadel.user.v2.ListPasskeysRequest
-	(*RemovePasskeyRequest)(nil),                  // 53: zitadel.user.v2.RemovePasskeyRequest
-	(*RegisterU2FRequest)(nil),                    // 54: zitadel.user.v2.RegisterU2FRequest
-	(*VerifyU2FRegistrationRequest)(nil),          // 55: zitadel.user.v2.VerifyU2FRegistrationRequest
-	(*RemoveU2FRequest)(nil),                      // 56: zitadel.user.v2.RemoveU2FRequest
-	(*RegisterTOTPRequest)(nil),                   // 57: zitadel.user.v2.RegisterTOTPRequest
-	(*VerifyTOTPRegistrationRequest)(nil),         // 58: zitadel.user.v2.VerifyTOTPRegistrationRequest
-	(*RemoveTOTPRequest)(nil),                     // 59: zitadel.user.v2.RemoveTOTPRequest
-	(*AddOTPSMSRequest)(nil),                      // 60: zitadel.user.v2.AddOTPSMSRequest
-	(*RemoveOTPSMSRequest)(nil),                   // 61: zitadel.user.v2.RemoveOTPSMSRequest
-	(*AddOTPEmailRequest)(nil),                    // 62: zitadel.user.v2.AddOTPEmailRequest
-	(*RemoveOTPEmailRequest)(nil),                 // 63: zitadel.user.v2.RemoveOTPEmailRequest
-	(*GenerateRecoveryCodesRequest)(nil),          // 64: zitadel.user.v2.GenerateRecoveryCodesRequest
-	(*RemoveRecoveryCodesRequest)(nil),            // 65: zitadel.user.v2.RemoveRecoveryCodesRequest
-	(*ListAuthenticationMethodTypesRequest)(nil),  // 66: zitadel.user.v2.ListAuthenticationMethodTypesRequest
-	(*ListAuthenticationFactorsRequest)(nil),      // 67: zitadel.user.v2.ListAuthenticationFactorsRequest
-	(*SetEmailResponse)(nil),                      // 68: zitadel.user.v2.SetEmailResponse
-	(*SendEmailCodeResponse)(nil),                 // 69: zitadel.user.v2.SendEmailCodeResponse
-	(*ResendEmailCodeResponse)(nil),               // 70: zitadel.user.v2.ResendEmailCodeResponse
-	(*VerifyEmailResponse)(nil),                   // 71: zitadel.user.v2.VerifyEmailResponse
-	(*SetPhoneResponse)(nil),                      // 72: zitadel.user.v2.SetPhoneResponse
-	(*RemovePhoneResponse)(nil),                   // 73: zitadel.user.v2.RemovePhoneResponse
-	(*ResendPhoneCodeResponse)(nil),               // 74: zitadel.user.v2.ResendPhoneCodeResponse
-	(*VerifyPhoneResponse)(nil),                   // 75: zitadel.user.v2.VerifyPhoneResponse
-	(*SetPasswordResponse)(nil),                   // 76: zitadel.user.v2.SetPasswordResponse
-	(*RegisterPasskeyResponse)(nil),               // 77: zitadel.user.v2.RegisterPasskeyResponse
-	(*VerifyPasskeyRegistrationResponse)(nil),     // 78: zitadel.user.v2.VerifyPasskeyRegistrationResponse
-	(*CreatePasskeyRegistrationLinkResponse)(nil), // 79: zitadel.user.v2.CreatePasskeyRegistrationLinkResponse
-	(*ListPasskeysResponse)(nil),                  // 80: zitadel.user.v2.ListPasskeysResponse
-	(*RemovePasskeyResponse)(nil),                 // 81: zitadel.user.v2.RemovePasskeyResponse
-	(*RegisterU2FResponse)(nil),                   // 82: zitadel.user.v2.RegisterU2FResponse
-	(*VerifyU2FRegistrationResponse)(nil),         // 83: zitadel.user.v2.VerifyU2FRegistrationResponse
-	(*RemoveU2FResponse)(nil),                     // 84: zitadel.user.v2.RemoveU2FResponse
-	(*RegisterTOTPResponse)(nil),                  // 85: zitadel.user.v2.RegisterTOTPResponse
-	(*VerifyTOTPRegistrationResponse)(nil),        // 86: zitadel.user.v2.VerifyTOTPRegistrationResponse
-	(*RemoveTOTPResponse)(nil),                    // 87: zitadel.user.v2.RemoveTOTPResponse
-	(*AddOTPSMSResponse)(nil),                     // 88: zitadel.user.v2.AddOTPSMSResponse
-	(*RemoveOTPSMSResponse)(nil),                  // 89: zitadel.user.v2.RemoveOTPSMSResponse
-	(*AddOTPEmailResponse)(nil),                   // 90: zitadel.user.v2.AddOTPEmailResponse
-	(*RemoveOTPEmailResponse)(nil),                // 91: zitadel.user.v2.RemoveOTPEmailResponse
-	(*GenerateRecoveryCodesResponse)(nil),         // 92: zitadel.user.v2.GenerateRecoveryCodesResponse
-	(*RemoveRecoveryCodesResponse)(nil),           // 93: zitadel.user.v2.RemoveRecoveryCodesResponse
-	(*ListAuthenticationMethodTypesResponse)(nil), // 94: zitadel.user.v2.ListAuthenticationMethodTypesResponse
-	(*ListAuthenticationFactorsResponse)(nil),     // 95: zitadel.user.v2.ListAuthenticationFactorsResponse
+	(*AddHumanUserRequest)(nil),                    // 0: zitadel.user.v2.AddHumanUserRequest
+	(*AddHumanUserResponse)(nil),                   // 1: zitadel.user.v2.AddHumanUserResponse
+	(*CreateUserRequest)(nil),                      // 2: zitadel.user.v2.CreateUserRequest
+	(*CreateUserResponse)(nil),                     // 3: zitadel.user.v2.CreateUserResponse
+	(*GetUserByIDRequest)(nil),                     // 4: zitadel.user.v2.GetUserByIDRequest
+	(*GetUserByIDResponse)(nil),                    // 5: zitadel.user.v2.GetUserByIDResponse
+	(*ListUsersRequest)(nil),                       // 6: zitadel.user.v2.ListUsersRequest
+	(*ListUsersResponse)(nil),                      // 7: zitadel.user.v2.ListUsersResponse
+	(*UpdateHumanUserRequest)(nil),                 // 8: zitadel.user.v2.UpdateHumanUserRequest
+	(*UpdateHumanUserResponse)(nil),                // 9: zitadel.user.v2.UpdateHumanUserResponse
+	(*LockUserRequest)(nil),                        // 10: zitadel.user.v2.LockUserRequest
+	(*LockUserResponse)(nil),                       // 11: zitadel.user.v2.LockUserResponse
+	(*UnlockUserRequest)(nil),                      // 12: zitadel.user.v2.UnlockUserRequest
+	(*UnlockUserResponse)(nil),                     // 13: zitadel.user.v2.UnlockUserResponse
+	(*DeactivateUserRequest)(nil),                  // 14: zitadel.user.v2.DeactivateUserRequest
+	(*DeactivateUserResponse)(nil),                 // 15: zitadel.user.v2.DeactivateUserResponse
+	(*ReactivateUserRequest)(nil),                  // 16: zitadel.user.v2.ReactivateUserRequest
+	(*ReactivateUserResponse)(nil),                 // 17: zitadel.user.v2.ReactivateUserResponse
+	(*DeleteUserRequest)(nil),                      // 18: zitadel.user.v2.DeleteUserRequest
+	(*DeleteUserResponse)(nil),                     // 19: zitadel.user.v2.DeleteUserResponse
+	(*RetrieveIdentityProviderIntentResponse)(nil), // 20: zitadel.user.v2.RetrieveIdentityProviderIntentResponse
+	(*CreateUserRequest_Human)(nil),                // 21: zitadel.user.v2.CreateUserRequest.Human
+	(*CreateUserRequest_Machine)(nil),              // 22: zitadel.user.v2.CreateUserRequest.Machine
+	(*v2.Organization)(nil),                        // 23: zitadel.object.v2.Organization
+	(*SetHumanProfile)(nil),                        // 24: zitadel.user.v2.SetHumanProfile
+	(*SetHumanEmail)(nil),                          // 25: zitadel.user.v2.SetHumanEmail
+	(*SetHumanPhone)(nil),                          // 26: zitadel.user.v2.SetHumanPhone
+	(*SetMetadataEntry)(nil),                       // 27: zitadel.user.v2.SetMetadataEntry
+	(*Password)(nil),                               // 28: zitadel.user.v2.Password
+	(*HashedPassword)(nil),                         // 29: zitadel.user.v2.HashedPassword
+	(*IDPLink)(nil),                                // 30: zitadel.user.v2.IDPLink
+	(*v2.Details)(nil),                             // 31: zitadel.object.v2.Details
+	(*Metadata)(nil),                               // 32: zitadel.user.v2.Metadata
+	(*timestamppb.Timestamp)(nil),                  // 33: google.protobuf.Timestamp
+	(*User)(nil),                                   // 34: zitadel.user.v2.User
+	(*v2.ListQuery)(nil),                           // 35: zitadel.object.v2.ListQuery
+	(UserFieldName)(0),                             // 36: zitadel.user.v2.UserFieldName
+	(*SearchQuery)(nil),                            // 37: zitadel.user.v2.SearchQuery
+	(*v2.ListDetails)(nil),                         // 38: zitadel.object.v2.ListDetails
+	(*SetPassword)(nil),                            // 39: zitadel.user.v2.SetPassword
+	(*IDPInformation)(nil),                         // 40: zitadel.user.v2.IDPInformation
+	(AccessTokenType)(0),                           // 41: zitadel.user.v2.AccessTokenType
+	(*SetEmailRequest)(nil),                        // 42: zitadel.user.v2.SetEmailRequest
+	(*SendEmailCodeRequest)(nil),                   // 43: zitadel.user.v2.SendEmailCodeRequest
+	(*ResendEmailCodeRequest)(nil),                 // 44: zitadel.user.v2.ResendEmailCodeRequest
+	(*VerifyEmailRequest)(nil),                     // 45: zitadel.user.v2.VerifyEmailRequest
+	(*SetPhoneRequest)(nil),                        // 46: zitadel.user.v2.SetPhoneRequest
+	(*RemovePhoneRequest)(nil),                     // 47: zitadel.user.v2.RemovePhoneRequest
+	(*ResendPhoneCodeRequest)(nil),                 // 48: zitadel.user.v2.ResendPhoneCodeRequest
+	(*VerifyPhoneRequest)(nil),                     // 49: zitadel.user.v2.VerifyPhoneRequest
+	(*SetPasswordRequest)(nil),                     // 50: zitadel.user.v2.SetPasswordRequest
+	(*RegisterPasskeyRequest)(nil),                 // 51: zitadel.user.v2.RegisterPasskeyRequest
+	(*VerifyPasskeyRegistrationRequest)(nil),       // 52: zitadel.user.v2.VerifyPasskeyRegistrationRequest
+	(*CreatePasskeyRegistrationLinkRequest)(nil),   // 53: zitadel.user.v2.CreatePasskeyRegistrationLinkRequest
+	(*ListPasskeysRequest)(nil),                    // 54: zitadel.user.v2.ListPasskeysRequest
+	(*RemovePasskeyRequest)(nil),                   // 55: zitadel.user.v2.RemovePasskeyRequest
+	(*RegisterU2FRequest)(nil),                     // 56: zitadel.user.v2.RegisterU2FRequest
+	(*VerifyU2FRegistrationRequest)(nil),           // 57: zitadel.user.v2.VerifyU2FRegistrationRequest
+	(*RemoveU2FRequest)(nil),                       // 58: zitadel.user.v2.RemoveU2FRequest
+	(*RegisterTOTPRequest)(nil),                    // 59: zitadel.user.v2.RegisterTOTPRequest
+	(*VerifyTOTPRegistrationRequest)(nil),          // 60: zitadel.user.v2.VerifyTOTPRegistrationRequest
+	(*RemoveTOTPRequest)(nil),                      // 61: zitadel.user.v2.RemoveTOTPRequest
+	(*AddOTPSMSRequest)(nil),                       // 62: zitadel.user.v2.AddOTPSMSRequest
+	(*RemoveOTPSMSRequest)(nil),                    // 63: zitadel.user.v2.RemoveOTPSMSRequest
+	(*AddOTPEmailRequest)(nil),                     // 64: zitadel.user.v2.AddOTPEmailRequest
+	(*RemoveOTPEmailRequest)(nil),                  // 65: zitadel.user.v2.RemoveOTPEmailRequest
+	(*GenerateRecoveryCodesRequest)(nil),           // 66: zitadel.user.v2.GenerateRecoveryCodesRequest
+	(*RemoveRecoveryCodesRequest)(nil),             // 67: zitadel.user.v2.RemoveRecoveryCodesRequest
+	(*StartIdentityProviderIntentRequest)(nil),     // 68: zitadel.user.v2.StartIdentityProviderIntentRequest
+	(*RetrieveIdentityProviderIntentRequest)(nil),  // 69: zitadel.user.v2.RetrieveIdentityProviderIntentRequest
+	(*AddIDPLinkRequest)(nil),                      // 70: zitadel.user.v2.AddIDPLinkRequest
+	(*ListIDPLinksRequest)(nil),                    // 71: zitadel.user.v2.ListIDPLinksRequest
+	(*RemoveIDPLinkRequest)(nil),                   // 72: zitadel.user.v2.RemoveIDPLinkRequest
+	(*ListAuthenticationMethodTypesRequest)(nil),   // 73: zitadel.user.v2.ListAuthenticationMethodTypesRequest
+	(*ListAuthenticationFactorsRequest)(nil),       // 74: zitadel.user.v2.ListAuthenticationFactorsRequest
+	(*SetEmailResponse)(nil),                       // 75: zitadel.user.v2.SetEmailResponse
+	(*SendEmailCodeResponse)(nil),                  // 76: zitadel.user.v2.SendEmailCodeResponse
+	(*ResendEmailCodeResponse)(nil),                // 77: zitadel.user.v2.ResendEmailCodeResponse
+	(*VerifyEmailResponse)(nil),                    // 78: zitadel.user.v2.VerifyEmailResponse
+	(*SetPhoneResponse)(nil),                       // 79: zitadel.user.v2.SetPhoneResponse
+	(*RemovePhoneResponse)(nil),                    // 80: zitadel.user.v2.RemovePhoneResponse
+	(*ResendPhoneCodeResponse)(nil),                // 81: zitadel.user.v2.ResendPhoneCodeResponse
+	(*VerifyPhoneResponse)(nil),                    // 82: zitadel.user.v2.VerifyPhoneResponse
+	(*SetPasswordResponse)(nil),                    // 83: zitadel.user.v2.SetPasswordResponse
+	(*RegisterPasskeyResponse)(nil),                // 84: zitadel.user.v2.RegisterPasskeyResponse
+	(*VerifyPasskeyRegistrationResponse)(nil),      // 85: zitadel.user.v2.VerifyPasskeyRegistrationResponse
+	(*CreatePasskeyRegistrationLinkResponse)(nil),  // 86: zitadel.user.v2.CreatePasskeyRegistrationLinkResponse
+	(*ListPasskeysResponse)(nil),                   // 87: zitadel.user.v2.ListPasskeysResponse
+	(*RemovePasskeyResponse)(nil),                  // 88: zitadel.user.v2.RemovePasskeyResponse
+	(*RegisterU2FResponse)(nil),                    // 89: zitadel.user.v2.RegisterU2FResponse
+	(*VerifyU2FRegistrationResponse)(nil),          // 90: zitadel.user.v2.VerifyU2FRegistrationResponse
+	(*RemoveU2FResponse)(nil),                      // 91: zitadel.user.v2.RemoveU2FResponse
+	(*RegisterTOTPResponse)(nil),                   // 92: zitadel.user.v2.RegisterTOTPResponse
+	(*VerifyTOTPRegistrationResponse)(nil),         // 93: zitadel.user.v2.VerifyTOTPRegistrationResponse
+	(*RemoveTOTPResponse)(nil),                     // 94: zitadel.user.v2.RemoveTOTPResponse
+	(*AddOTPSMSResponse)(nil),                      // 95: zitadel.user.v2.AddOTPSMSResponse
+	(*RemoveOTPSMSResponse)(nil),                   // 96: zitadel.user.v2.RemoveOTPSMSResponse
+	(*AddOTPEmailResponse)(nil),                    // 97: zitadel.user.v2.AddOTPEmailResponse
+	(*RemoveOTPEmailResponse)(nil),                 // 98: zitadel.user.v2.RemoveOTPEmailResponse
+	(*GenerateRecoveryCodesResponse)(nil),          // 99: zitadel.user.v2.GenerateRecoveryCodesResponse
+	(*RemoveRecoveryCodesResponse)(nil),            // 100: zitadel.user.v2.RemoveRecoveryCodesResponse
+	(*StartIdentityProviderIntentResponse)(nil),    // 101: zitadel.user.v2.StartIdentityProviderIntentResponse
+	(*AddIDPLinkResponse)(nil),                     // 102: zitadel.user.v2.AddIDPLinkResponse
+	(*ListIDPLinksResponse)(nil),                   // 103: zitadel.user.v2.ListIDPLinksResponse
+	(*RemoveIDPLinkResponse)(nil),                  // 104: zitadel.user.v2.RemoveIDPLinkResponse
+	(*ListAuthenticationMethodTypesResponse)(nil),  // 105: zitadel.user.v2.ListAuthenticationMethodTypesResponse
+	(*ListAuthenticationFactorsResponse)(nil),      // 106: zitadel.user.v2.ListAuthenticationFactorsResponse
 }
 var file_zitadel_user_v2_user_service_proto_depIdxs = []int32{
-	22, // 0: zitadel.user.v2.AddHumanUserRequest.organization:type_name -> zitadel.object.v2.Organization
-	23, // 1: zitadel.user.v2.AddHumanUserRequest.profile:type_name -> zitadel.user.v2.SetHumanProfile
-	24, // 2: zitadel.user.v2.AddHumanUserRequest.email:type_name -> zitadel.user.v2.SetHumanEmail
-	25, // 3: zitadel.user.v2.AddHumanUserRequest.phone:type_name -> zitadel.user.v2.SetHumanPhone
-	26, // 4: zitadel.user.v2.AddHumanUserRequest.metadata:type_name -> zitadel.user.v2.SetMetadataEntry
-	27, // 5: zitadel.user.v2.AddHumanUserRequest.password:type_name -> zitadel.user.v2.Password
-	28, // 6: zitadel.user.v2.AddHumanUserRequest.hashed_password:type_name -> zitadel.user.v2.HashedPassword
-	29, // 7: zitadel.user.v2.AddHumanUserRequest.idp_links:type_name -> zitadel.user.v2.IDPLink
-	30, // 8: zitadel.user.v2.AddHumanUserResponse.details:type_name -> zitadel.object.v2.Details
-	20, // 9: zitadel.user.v2.CreateUserRequest.human:type_name -> zitadel.user.v2.CreateUserRequest.Human
-	21, // 10: zitadel.user.v2.CreateUserRequest.machine:type_name -> zitadel.user.v2.CreateUserRequest.Machine
-	31, // 11: zitadel.user.v2.CreateUserRequest.metadata:type_name -> zitadel.user.v2.Metadata
-	32, // 12: zitadel.user.v2.CreateUserResponse.creation_date:type_name -> google.protobuf.Timestamp
-	30, // 13: zitadel.user.v2.GetUserByIDResponse.details:type_name -> zitadel.object.v2.Details
-	33, // 14: zitadel.user.v2.GetUserByIDResponse.user:type_name -> zitadel.user.v2.User
-	34, // 15: zitadel.user.v2.ListUsersRequest.query:type_name -> zitadel.object.v2.ListQuery
-	35, // 16: zitadel.user.v2.ListUsersRequest.sorting_column:type_name -> zitadel.user.v2.UserFieldName
-	36, // 17: zitadel.user.v2.ListUsersRequest.queries:type_name -> zitadel.user.v2.SearchQuery
-	37, // 18: zitadel.user.v2.ListUsersResponse.details:type_name -> zitadel.object.v2.ListDetails
-	35, // 19: zitadel.user.v2.ListUsersResponse.sorting_column:type_name -> zitadel.user.v2.UserFieldName
-	33, // 20: zitadel.user.v2.ListUsersResponse.result:type_name -> zitadel.user.v2.User
-	23, // 21: zitadel.user.v2.UpdateHumanUserRequest.profile:type_name -> zitadel.user.v2.SetHumanProfile
-	24, // 22: zitadel.user.v2.UpdateHumanUserRequest.email:type_name -> zitadel.user.v2.SetHumanEmail
-	25, // 23: zitadel.user.v2.UpdateHumanUserRequest.phone:type_name -> zitadel.user.v2.SetHumanPhone
-	38, // 24: zitadel.user.v2.UpdateHumanUserRequest.password:type_name -> zitadel.user.v2.SetPassword
-	30, // 25: zitadel.user.v2.UpdateHumanUserResponse.details:type_name -> zitadel.object.v2.Details
-	30, // 26: zitadel.user.v2.LockUserResponse.details:type_name -> zitadel.object.v2.Details
-	30, // 27: zitadel.user.v2.UnlockUserResponse.details:type_name -> zitadel.object.v2.Details
-	30, // 28: zitadel.user.v2.DeactivateUserResponse.details:type_name -> zitadel.object.v2.Details
-	30, // 29: zitadel.user.v2.ReactivateUserResponse.details:type_name -> zitadel.object.v2.Details
-	30, // 30: zitadel.user.v2.DeleteUserResponse.details:type_name -> zitadel.object.v2.Details
-	23, // 31: zitadel.user.v2.CreateUserRequest.Human.profile:type_name -> zitadel.user.v2.SetHumanProfile
-	24, // 32: zitadel.user.v2.CreateUserRequest.Human.email:type_name -> zitadel.user.v2.SetHumanEmail
-	25, // 33: zitadel.user.v2.CreateUserRequest.Human.phone:type_name -> zitadel.user.v2.SetHumanPhone
-	27, // 34: zitadel.user.v2.CreateUserRequest.Human.password:type_name -> zitadel.user.v2.Password
-	28, // 35: zitadel.user.v2.CreateUserRequest.Human.hashed_password:type_name -> zitadel.user.v2.HashedPassword
-	29, // 36: zitadel.user.v2.CreateUserRequest.Human.idp_links:type_name -> zitadel.user.v2.IDPLink
-	31, // 37: zitadel.user.v2.CreateUserRequest.Human.metadata:type_name -> zitadel.user.v2.Metadata
-	39, // 38: zitadel.user.v2.CreateUserRequest.Machine.access_token_type:type_name -> zitadel.user.v2.AccessTokenType
-	0,  // 39: zitadel.user.v2.UserService.AddHumanUser:input_type -> zitadel.user.v2.AddHumanUserRequest
-	2,  // 40: zitadel.user.v2.UserService.CreateUser:input_type -> zitadel.user.v2.CreateUserRequest
-	4,  // 41: zitadel.user.v2.UserService.GetUserByID:input_type -> zitadel.user.v2.GetUserByIDRequest
-	6,  // 42: zitadel.user.v2.UserService.ListUsers:input_type -> zitadel.user.v2.ListUsersRequest
-	8,  // 43: zitadel.user.v2.UserService.UpdateHumanUser:input_type -> zitadel.user.v2.UpdateHumanUserRequest
-	40, // 44: zitadel.user.v2.UserService.SetEmail:input_type -> zitadel.user.v2.SetEmailRequest
-	41, // 45: zitadel.user.v2.UserService.SendEmailCode:input_type -> zitadel.user.v2.SendEmailCodeRequest
-	42, // 46: zitadel.user.v2.UserService.ResendEmailCode:input_type -> zitadel.user.v2.ResendEmailCodeRequest
-	43, // 47: zitadel.user.v2.UserService.VerifyEmail:input_type -> zitadel.user.v2.VerifyEmailRequest
-	44, // 48: zitadel.user.v2.UserService.SetPhone:input_type -> zitadel.user.v2.SetPhoneRequest
-	45, // 49: zitadel.user.v2.UserService.RemovePhone:input_type -> zitadel.user.v2.RemovePhoneRequest
-	46, // 50: zitadel.user.v2.UserService.ResendPhoneCode:input_type -> zitadel.user.v2.ResendPhoneCodeRequest
-	47, // 51: zitadel.user.v2.UserService.VerifyPhone:input_type -> zitadel.user.v2.VerifyPhoneRequest
-	48, // 52: zitadel.user.v2.UserService.SetPassword:input_type -> zitadel.user.v2.SetPasswordRequest
-	10, // 53: zitadel.user.v2.UserService.LockUser:input_type -> zitadel.user.v2.LockUserRequest
-	12, // 54: zitadel.user.v2.UserService.UnlockUser:input_type -> zitadel.user.v2.UnlockUserRequest
-	14, // 55: zitadel.user.v2.UserService.DeactivateUser:input_type -> zitadel.user.v2.DeactivateUserRequest
-	16, // 56: zitadel.user.v2.UserService.ReactivateUser:input_type -> zitadel.user.v2.ReactivateUserRequest
-	18, // 57: zitadel.user.v2.UserService.DeleteUser:input_type -> zitadel.user.v2.DeleteUserRequest
-	49, // 58: zitadel.user.v2.UserService.RegisterPasskey:input_type -> zitadel.user.v2.RegisterPasskeyRequest
-	50, // 59: zitadel.user.v2.UserService.VerifyPasskeyRegistration:input_type -> zitadel.user.v2.VerifyPasskeyRegistrationRequest
-	51, // 60: zitadel.user.v2.UserService.CreatePasskeyRegistrationLink:input_type -> zitadel.user.v2.CreatePasskeyRegistrationLinkRequest
-	52, // 61: zitadel.user.v2.UserService.ListPasskeys:input_type -> zitadel.user.v2.ListPasskeysRequest
-	53, // 62: zitadel.user.v2.UserService.RemovePasskey:input_type -> zitadel.user.v2.RemovePasskeyRequest
-	54, // 63: zitadel.user.v2.UserService.RegisterU2F:input_type -> zitadel.user.v2.RegisterU2FRequest
-	55, // 64: zitadel.user.v2.UserService.VerifyU2FRegistration:input_type -> zitadel.user.v2.VerifyU2FRegistrationRequest
-	56, // 65: zitadel.user.v2.UserService.RemoveU2F:input_type -> zitadel.user.v2.RemoveU2FRequest
-	57, // 66: zitadel.user.v2.UserService.RegisterTOTP:input_type -> zitadel.user.v2.RegisterTOTPRequest
-	58, // 67: zitadel.user.v2.UserService.VerifyTOTPRegistration:input_type -> zitadel.user.v2.VerifyTOTPRegistrationRequest
-	59, // 68: zitadel.user.v2.UserService.RemoveTOTP:input_type -> zitadel.user.v2.RemoveTOTPRequest
-	60, // 69: zitadel.user.v2.UserService.AddOTPSMS:input_type -> zitadel.user.v2.AddOTPSMSRequest
-	61, // 70: zitadel.user.v2.UserService.RemoveOTPSMS:input_type -> zitadel.user.v2.RemoveOTPSMSRequest
-	62, // 71: zitadel.user.v2.UserService.AddOTPEmail:input_type -> zitadel.user.v2.AddOTPEmailRequest
-	63, // 72: zitadel.user.v2.UserService.RemoveOTPEmail:input_type -> zitadel.user.v2.RemoveOTPEmailRequest
-	64, // 73: zitadel.user.v2.UserService.GenerateRecoveryCodes:input_type -> zitadel.user.v2.GenerateRecoveryCodesRequest
-	65, // 74: zitadel.user.v2.UserService.RemoveRecoveryCodes:input_type -> zitadel.user.v2.RemoveRecoveryCodesRequest
-	66, // 75: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:input_type -> zitadel.user.v2.ListAuthenticationMethodTypesRequest
-	67, // 76: zitadel.user.v2.UserService.ListAuthenticationFactors:input_type -> zitadel.user.v2.ListAuthenticationFactorsRequest
-	1,  // 77: zitadel.user.v2.UserService.AddHumanUser:output_type -> zitadel.user.v2.AddHumanUserResponse
-	3,  // 78: zitadel.user.v2.UserService.CreateUser:output_type -> zitadel.user.v2.CreateUserResponse
-	5,  // 79: zitadel.user.v2.UserService.GetUserByID:output_type -> zitadel.user.v2.GetUserByIDResponse
-	7,  // 80: zitadel.user.v2.UserService.ListUsers:output_type -> zitadel.user.v2.ListUsersResponse
-	9,  // 81: zitadel.user.v2.UserService.UpdateHumanUser:output_type -> zitadel.user.v2.UpdateHumanUserResponse
-	68, // 82: zitadel.user.v2.UserService.SetEmail:output_type -> zitadel.user.v2.SetEmailResponse
-	69, // 83: zitadel.user.v2.UserService.SendEmailCode:output_type -> zitadel.user.v2.SendEmailCodeResponse
-	70, // 84: zitadel.user.v2.UserService.ResendEmailCode:output_type -> zitadel.user.v2.ResendEmailCodeResponse
-	71, // 85: zitadel.user.v2.UserService.VerifyEmail:output_type -> zitadel.user.v2.VerifyEmailResponse
-	72, // 86: zitadel.user.v2.UserService.SetPhone:output_type -> zitadel.user.v2.SetPhoneResponse
-	73, // 87: zitadel.user.v2.UserService.RemovePhone:output_type -> zitadel.user.v2.RemovePhoneResponse
-	74, // 88: zitadel.user.v2.UserService.ResendPhoneCode:output_type -> zitadel.user.v2.ResendPhoneCodeResponse
-	75, // 89: zitadel.user.v2.UserService.VerifyPhone:output_type -> zitadel.user.v2.VerifyPhoneResponse
-	76, // 90: zitadel.user.v2.UserService.SetPassword:output_type -> zitadel.user.v2.SetPasswordResponse
-	11, // 91: zitadel.user.v2.UserService.LockUser:output_type -> zitadel.user.v2.LockUserResponse
-	13, // 92: zitadel.user.v2.UserService.UnlockUser:output_type -> zitadel.user.v2.UnlockUserResponse
-	15, // 93: zitadel.user.v2.UserService.DeactivateUser:output_type -> zitadel.user.v2.DeactivateUserResponse
-	17, // 94: zitadel.user.v2.UserService.ReactivateUser:output_type -> zitadel.user.v2.ReactivateUserResponse
-	19, // 95: zitadel.user.v2.UserService.DeleteUser:output_type -> zitadel.user.v2.DeleteUserResponse
-	77, // 96: zitadel.user.v2.UserService.RegisterPasskey:output_type -> zitadel.user.v2.RegisterPasskeyResponse
-	78, // 97: zitadel.user.v2.UserService.VerifyPasskeyRegistration:output_type -> zitadel.user.v2.VerifyPasskeyRegistrationResponse
-	79, // 98: zitadel.user.v2.UserService.CreatePasskeyRegistrationLink:output_type -> zitadel.user.v2.CreatePasskeyRegistrationLinkResponse
-	80, // 99: zitadel.user.v2.UserService.ListPasskeys:output_type -> zitadel.user.v2.ListPasskeysResponse
-	81, // 100: zitadel.user.v2.UserService.RemovePasskey:output_type -> zitadel.user.v2.RemovePasskeyResponse
-	82, // 101: zitadel.user.v2.UserService.RegisterU2F:output_type -> zitadel.user.v2.RegisterU2FResponse
-	83, // 102: zitadel.user.v2.UserService.VerifyU2FRegistration:output_type -> zitadel.user.v2.VerifyU2FRegistrationResponse
-	84, // 103: zitadel.user.v2.UserService.RemoveU2F:output_type -> zitadel.user.v2.RemoveU2FResponse
-	85, // 104: zitadel.user.v2.UserService.RegisterTOTP:output_type -> zitadel.user.v2.RegisterTOTPResponse
-	86, // 105: zitadel.user.v2.UserService.VerifyTOTPRegistration:output_type -> zitadel.user.v2.VerifyTOTPRegistrationResponse
-	87, // 106: zitadel.user.v2.UserService.RemoveTOTP:output_type -> zitadel.user.v2.RemoveTOTPResponse
-	88, // 107: zitadel.user.v2.UserService.AddOTPSMS:output_type -> zitadel.user.v2.AddOTPSMSResponse
-	89, // 108: zitadel.user.v2.UserService.RemoveOTPSMS:output_type -> zitadel.user.v2.RemoveOTPSMSResponse
-	90, // 109: zitadel.user.v2.UserService.AddOTPEmail:output_type -> zitadel.user.v2.AddOTPEmailResponse
-	91, // 110: zitadel.user.v2.UserService.RemoveOTPEmail:output_type -> zitadel.user.v2.RemoveOTPEmailResponse
-	92, // 111: zitadel.user.v2.UserService.GenerateRecoveryCodes:output_type -> zitadel.user.v2.GenerateRecoveryCodesResponse
-	93, // 112: zitadel.user.v2.UserService.RemoveRecoveryCodes:output_type -> zitadel.user.v2.RemoveRecoveryCodesResponse
-	94, // 113: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:output_type -> zitadel.user.v2.ListAuthenticationMethodTypesResponse
-	95, // 114: zitadel.user.v2.UserService.ListAuthenticationFactors:output_type -> zitadel.user.v2.ListAuthenticationFactorsResponse
-	77, // [77:115] is the sub-list for method output_type
-	39, // [39:77] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	23,  // 0: zitadel.user.v2.AddHumanUserRequest.organization:type_name -> zitadel.object.v2.Organization
+	24,  // 1: zitadel.user.v2.AddHumanUserRequest.profile:type_name -> zitadel.user.v2.SetHumanProfile
+	25,  // 2: zitadel.user.v2.AddHumanUserRequest.email:type_name -> zitadel.user.v2.SetHumanEmail
+	26,  // 3: zitadel.user.v2.AddHumanUserRequest.phone:type_name -> zitadel.user.v2.SetHumanPhone
+	27,  // 4: zitadel.user.v2.AddHumanUserRequest.metadata:type_name -> zitadel.user.v2.SetMetadataEntry
+	28,  // 5: zitadel.user.v2.AddHumanUserRequest.password:type_name -> zitadel.user.v2.Password
+	29,  // 6: zitadel.user.v2.AddHumanUserRequest.hashed_password:type_name -> zitadel.user.v2.HashedPassword
+	30,  // 7: zitadel.user.v2.AddHumanUserRequest.idp_links:type_name -> zitadel.user.v2.IDPLink
+	31,  // 8: zitadel.user.v2.AddHumanUserResponse.details:type_name -> zitadel.object.v2.Details
+	21,  // 9: zitadel.user.v2.CreateUserRequest.human:type_name -> zitadel.user.v2.CreateUserRequest.Human
+	22,  // 10: zitadel.user.v2.CreateUserRequest.machine:type_name -> zitadel.user.v2.CreateUserRequest.Machine
+	32,  // 11: zitadel.user.v2.CreateUserRequest.metadata:type_name -> zitadel.user.v2.Metadata
+	33,  // 12: zitadel.user.v2.CreateUserResponse.creation_date:type_name -> google.protobuf.Timestamp
+	31,  // 13: zitadel.user.v2.GetUserByIDResponse.details:type_name -> zitadel.object.v2.Details
+	34,  // 14: zitadel.user.v2.GetUserByIDResponse.user:type_name -> zitadel.user.v2.User
+	35,  // 15: zitadel.user.v2.ListUsersRequest.query:type_name -> zitadel.object.v2.ListQuery
+	36,  // 16: zitadel.user.v2.ListUsersRequest.sorting_column:type_name -> zitadel.user.v2.UserFieldName
+	37,  // 17: zitadel.user.v2.ListUsersRequest.queries:type_name -> zitadel.user.v2.SearchQuery
+	38,  // 18: zitadel.user.v2.ListUsersResponse.details:type_name -> zitadel.object.v2.ListDetails
+	36,  // 19: zitadel.user.v2.ListUsersResponse.sorting_column:type_name -> zitadel.user.v2.UserFieldName
+	34,  // 20: zitadel.user.v2.ListUsersResponse.result:type_name -> zitadel.user.v2.User
+	24,  // 21: zitadel.user.v2.UpdateHumanUserRequest.profile:type_name -> zitadel.user.v2.SetHumanProfile
+	25,  // 22: zitadel.user.v2.UpdateHumanUserRequest.email:type_name -> zitadel.user.v2.SetHumanEmail
+	26,  // 23: zitadel.user.v2.UpdateHumanUserRequest.phone:type_name -> zitadel.user.v2.SetHumanPhone
+	39,  // 24: zitadel.user.v2.UpdateHumanUserRequest.password:type_name -> zitadel.user.v2.SetPassword
+	31,  // 25: zitadel.user.v2.UpdateHumanUserResponse.details:type_name -> zitadel.object.v2.Details
+	31,  // 26: zitadel.user.v2.LockUserResponse.details:type_name -> zitadel.object.v2.Details
+	31,  // 27: zitadel.user.v2.UnlockUserResponse.details:type_name -> zitadel.object.v2.Details
+	31,  // 28: zitadel.user.v2.DeactivateUserResponse.details:type_name -> zitadel.object.v2.Details
+	31,  // 29: zitadel.user.v2.ReactivateUserResponse.details:type_name -> zitadel.object.v2.Details
+	31,  // 30: zitadel.user.v2.DeleteUserResponse.details:type_name -> zitadel.object.v2.Details
+	31,  // 31: zitadel.user.v2.RetrieveIdentityProviderIntentResponse.details:type_name -> zitadel.object.v2.Details
+	40,  // 32: zitadel.user.v2.RetrieveIdentityProviderIntentResponse.idp_information:type_name -> zitadel.user.v2.IDPInformation
+	2,   // 33: zitadel.user.v2.RetrieveIdentityProviderIntentResponse.create_user:type_name -> zitadel.user.v2.CreateUserRequest
+	24,  // 34: zitadel.user.v2.CreateUserRequest.Human.profile:type_name -> zitadel.user.v2.SetHumanProfile
+	25,  // 35: zitadel.user.v2.CreateUserRequest.Human.email:type_name -> zitadel.user.v2.SetHumanEmail
+	26,  // 36: zitadel.user.v2.CreateUserRequest.Human.phone:type_name -> zitadel.user.v2.SetHumanPhone
+	28,  // 37: zitadel.user.v2.CreateUserRequest.Human.password:type_name -> zitadel.user.v2.Password
+	29,  // 38: zitadel.user.v2.CreateUserRequest.Human.hashed_password:type_name -> zitadel.user.v2.HashedPassword
+	30,  // 39: zitadel.user.v2.CreateUserRequest.Human.idp_links:type_name -> zitadel.user.v2.IDPLink
+	32,  // 40: zitadel.user.v2.CreateUserRequest.Human.metadata:type_name -> zitadel.user.v2.Metadata
+	41,  // 41: zitadel.user.v2.CreateUserRequest.Machine.access_token_type:type_name -> zitadel.user.v2.AccessTokenType
+	0,   // 42: zitadel.user.v2.UserService.AddHumanUser:input_type -> zitadel.user.v2.AddHumanUserRequest
+	2,   // 43: zitadel.user.v2.UserService.CreateUser:input_type -> zitadel.user.v2.CreateUserRequest
+	4,   // 44: zitadel.user.v2.UserService.GetUserByID:input_type -> zitadel.user.v2.GetUserByIDRequest
+	6,   // 45: zitadel.user.v2.UserService.ListUsers:input_type -> zitadel.user.v2.ListUsersRequest
+	8,   // 46: zitadel.user.v2.UserService.UpdateHumanUser:input_type -> zitadel.user.v2.UpdateHumanUserRequest
+	42,  // 47: zitadel.user.v2.UserService.SetEmail:input_type -> zitadel.user.v2.SetEmailRequest
+	43,  // 48: zitadel.user.v2.UserService.SendEmailCode:input_type -> zitadel.user.v2.SendEmailCodeRequest
+	44,  // 49: zitadel.user.v2.UserService.ResendEmailCode:input_type -> zitadel.user.v2.ResendEmailCodeRequest
+	45,  // 50: zitadel.user.v2.UserService.VerifyEmail:input_type -> zitadel.user.v2.VerifyEmailRequest
+	46,  // 51: zitadel.user.v2.UserService.SetPhone:input_type -> zitadel.user.v2.SetPhoneRequest
+	47,  // 52: zitadel.user.v2.UserService.RemovePhone:input_type -> zitadel.user.v2.RemovePhoneRequest
+	48,  // 53: zitadel.user.v2.UserService.ResendPhoneCode:input_type -> zitadel.user.v2.ResendPhoneCodeRequest
+	49,  // 54: zitadel.user.v2.UserService.VerifyPhone:input_type -> zitadel.user.v2.VerifyPhoneRequest
+	50,  // 55: zitadel.user.v2.UserService.SetPassword:input_type -> zitadel.user.v2.SetPasswordRequest
+	10,  // 56: zitadel.user.v2.UserService.LockUser:input_type -> zitadel.user.v2.LockUserRequest
+	12,  // 57: zitadel.user.v2.UserService.UnlockUser:input_type -> zitadel.user.v2.UnlockUserRequest
+	14,  // 58: zitadel.user.v2.UserService.DeactivateUser:input_type -> zitadel.user.v2.DeactivateUserRequest
+	16,  // 59: zitadel.user.v2.UserService.ReactivateUser:input_type -> zitadel.user.v2.ReactivateUserRequest
+	18,  // 60: zitadel.user.v2.UserService.DeleteUser:input_type -> zitadel.user.v2.DeleteUserRequest
+	51,  // 61: zitadel.user.v2.UserService.RegisterPasskey:input_type -> zitadel.user.v2.RegisterPasskeyRequest
+	52,  // 62: zitadel.user.v2.UserService.VerifyPasskeyRegistration:input_type -> zitadel.user.v2.VerifyPasskeyRegistrationRequest
+	53,  // 63: zitadel.user.v2.UserService.CreatePasskeyRegistrationLink:input_type -> zitadel.user.v2.CreatePasskeyRegistrationLinkRequest
+	54,  // 64: zitadel.user.v2.UserService.ListPasskeys:input_type -> zitadel.user.v2.ListPasskeysRequest
+	55,  // 65: zitadel.user.v2.UserService.RemovePasskey:input_type -> zitadel.user.v2.RemovePasskeyRequest
+	56,  // 66: zitadel.user.v2.UserService.RegisterU2F:input_type -> zitadel.user.v2.RegisterU2FRequest
+	57,  // 67: zitadel.user.v2.UserService.VerifyU2FRegistration:input_type -> zitadel.user.v2.VerifyU2FRegistrationRequest
+	58,  // 68: zitadel.user.v2.UserService.RemoveU2F:input_type -> zitadel.user.v2.RemoveU2FRequest
+	59,  // 69: zitadel.user.v2.UserService.RegisterTOTP:input_type -> zitadel.user.v2.RegisterTOTPRequest
+	60,  // 70: zitadel.user.v2.UserService.VerifyTOTPRegistration:input_type -> zitadel.user.v2.VerifyTOTPRegistrationRequest
+	61,  // 71: zitadel.user.v2.UserService.RemoveTOTP:input_type -> zitadel.user.v2.RemoveTOTPRequest
+	62,  // 72: zitadel.user.v2.UserService.AddOTPSMS:input_type -> zitadel.user.v2.AddOTPSMSRequest
+	63,  // 73: zitadel.user.v2.UserService.RemoveOTPSMS:input_type -> zitadel.user.v2.RemoveOTPSMSRequest
+	64,  // 74: zitadel.user.v2.UserService.AddOTPEmail:input_type -> zitadel.user.v2.AddOTPEmailRequest
+	65,  // 75: zitadel.user.v2.UserService.RemoveOTPEmail:input_type -> zitadel.user.v2.RemoveOTPEmailRequest
+	66,  // 76: zitadel.user.v2.UserService.GenerateRecoveryCodes:input_type -> zitadel.user.v2.GenerateRecoveryCodesRequest
+	67,  // 77: zitadel.user.v2.UserService.RemoveRecoveryCodes:input_type -> zitadel.user.v2.RemoveRecoveryCodesRequest
+	68,  // 78: zitadel.user.v2.UserService.StartIdentityProviderIntent:input_type -> zitadel.user.v2.StartIdentityProviderIntentRequest
+	69,  // 79: zitadel.user.v2.UserService.RetrieveIdentityProviderIntent:input_type -> zitadel.user.v2.RetrieveIdentityProviderIntentRequest
+	70,  // 80: zitadel.user.v2.UserService.AddIDPLink:input_type -> zitadel.user.v2.AddIDPLinkRequest
+	71,  // 81: zitadel.user.v2.UserService.ListIDPLinks:input_type -> zitadel.user.v2.ListIDPLinksRequest
+	72,  // 82: zitadel.user.v2.UserService.RemoveIDPLink:input_type -> zitadel.user.v2.RemoveIDPLinkRequest
+	73,  // 83: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:input_type -> zitadel.user.v2.ListAuthenticationMethodTypesRequest
+	74,  // 84: zitadel.user.v2.UserService.ListAuthenticationFactors:input_type -> zitadel.user.v2.ListAuthenticationFactorsRequest
+	1,   // 85: zitadel.user.v2.UserService.AddHumanUser:output_type -> zitadel.user.v2.AddHumanUserResponse
+	3,   // 86: zitadel.user.v2.UserService.CreateUser:output_type -> zitadel.user.v2.CreateUserResponse
+	5,   // 87: zitadel.user.v2.UserService.GetUserByID:output_type -> zitadel.user.v2.GetUserByIDResponse
+	7,   // 88: zitadel.user.v2.UserService.ListUsers:output_type -> zitadel.user.v2.ListUsersResponse
+	9,   // 89: zitadel.user.v2.UserService.UpdateHumanUser:output_type -> zitadel.user.v2.UpdateHumanUserResponse
+	75,  // 90: zitadel.user.v2.UserService.SetEmail:output_type -> zitadel.user.v2.SetEmailResponse
+	76,  // 91: zitadel.user.v2.UserService.SendEmailCode:output_type -> zitadel.user.v2.SendEmailCodeResponse
+	77,  // 92: zitadel.user.v2.UserService.ResendEmailCode:output_type -> zitadel.user.v2.ResendEmailCodeResponse
+	78,  // 93: zitadel.user.v2.UserService.VerifyEmail:output_type -> zitadel.user.v2.VerifyEmailResponse
+	79,  // 94: zitadel.user.v2.UserService.SetPhone:output_type -> zitadel.user.v2.SetPhoneResponse
+	80,  // 95: zitadel.user.v2.UserService.RemovePhone:output_type -> zitadel.user.v2.RemovePhoneResponse
+	81,  // 96: zitadel.user.v2.UserService.ResendPhoneCode:output_type -> zitadel.user.v2.ResendPhoneCodeResponse
+	82,  // 97: zitadel.user.v2.UserService.VerifyPhone:output_type -> zitadel.user.v2.VerifyPhoneResponse
+	83,  // 98: zitadel.user.v2.UserService.SetPassword:output_type -> zitadel.user.v2.SetPasswordResponse
+	11,  // 99: zitadel.user.v2.UserService.LockUser:output_type -> zitadel.user.v2.LockUserResponse
+	13,  // 100: zitadel.user.v2.UserService.UnlockUser:output_type -> zitadel.user.v2.UnlockUserResponse
+	15,  // 101: zitadel.user.v2.UserService.DeactivateUser:output_type -> zitadel.user.v2.DeactivateUserResponse
+	17,  // 102: zitadel.user.v2.UserService.ReactivateUser:output_type -> zitadel.user.v2.ReactivateUserResponse
+	19,  // 103: zitadel.user.v2.UserService.DeleteUser:output_type -> zitadel.user.v2.DeleteUserResponse
+	84,  // 104: zitadel.user.v2.UserService.RegisterPasskey:output_type -> zitadel.user.v2.RegisterPasskeyResponse
+	85,  // 105: zitadel.user.v2.UserService.VerifyPasskeyRegistration:output_type -> zitadel.user.v2.VerifyPasskeyRegistrationResponse
+	86,  // 106: zitadel.user.v2.UserService.CreatePasskeyRegistrationLink:output_type -> zitadel.user.v2.CreatePasskeyRegistrationLinkResponse
+	87,  // 107: zitadel.user.v2.UserService.ListPasskeys:output_type -> zitadel.user.v2.ListPasskeysResponse
+	88,  // 108: zitadel.user.v2.UserService.RemovePasskey:output_type -> zitadel.user.v2.RemovePasskeyResponse
+	89,  // 109: zitadel.user.v2.UserService.RegisterU2F:output_type -> zitadel.user.v2.RegisterU2FResponse
+	90,  // 110: zitadel.user.v2.UserService.VerifyU2FRegistration:output_type -> zitadel.user.v2.VerifyU2FRegistrationResponse
+	91,  // 111: zitadel.user.v2.UserService.RemoveU2F:output_type -> zitadel.user.v2.RemoveU2FResponse
+	92,  // 112: zitadel.user.v2.UserService.RegisterTOTP:output_type -> zitadel.user.v2.RegisterTOTPResponse
+	93,  // 113: zitadel.user.v2.UserService.VerifyTOTPRegistration:output_type -> zitadel.user.v2.VerifyTOTPRegistrationResponse
+	94,  // 114: zitadel.user.v2.UserService.RemoveTOTP:output_type -> zitadel.user.v2.RemoveTOTPResponse
+	95,  // 115: zitadel.user.v2.UserService.AddOTPSMS:output_type -> zitadel.user.v2.AddOTPSMSResponse
+	96,  // 116: zitadel.user.v2.UserService.RemoveOTPSMS:output_type -> zitadel.user.v2.RemoveOTPSMSResponse
+	97,  // 117: zitadel.user.v2.UserService.AddOTPEmail:output_type -> zitadel.user.v2.AddOTPEmailResponse
+	98,  // 118: zitadel.user.v2.UserService.RemoveOTPEmail:output_type -> zitadel.user.v2.RemoveOTPEmailResponse
+	99,  // 119: zitadel.user.v2.UserService.GenerateRecoveryCodes:output_type -> zitadel.user.v2.GenerateRecoveryCodesResponse
+	100, // 120: zitadel.user.v2.UserService.RemoveRecoveryCodes:output_type -> zitadel.user.v2.RemoveRecoveryCodesResponse
+	101, // 121: zitadel.user.v2.UserService.StartIdentityProviderIntent:output_type -> zitadel.user.v2.StartIdentityProviderIntentResponse
+	20,  // 122: zitadel.user.v2.UserService.RetrieveIdentityProviderIntent:output_type -> zitadel.user.v2.RetrieveIdentityProviderIntentResponse
+	102, // 123: zitadel.user.v2.UserService.AddIDPLink:output_type -> zitadel.user.v2.AddIDPLinkResponse
+	103, // 124: zitadel.user.v2.UserService.ListIDPLinks:output_type -> zitadel.user.v2.ListIDPLinksResponse
+	104, // 125: zitadel.user.v2.UserService.RemoveIDPLink:output_type -> zitadel.user.v2.RemoveIDPLinkResponse
+	105, // 126: zitadel.user.v2.UserService.ListAuthenticationMethodTypes:output_type -> zitadel.user.v2.ListAuthenticationMethodTypesResponse
+	106, // 127: zitadel.user.v2.UserService.ListAuthenticationFactors:output_type -> zitadel.user.v2.ListAuthenticationFactorsResponse
+	85,  // [85:128] is the sub-list for method output_type
+	42,  // [42:85] is the sub-list for method input_type
+	42,  // [42:42] is the sub-list for extension type_name
+	42,  // [42:42] is the sub-list for extension extendee
+	0,   // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_zitadel_user_v2_user_service_proto_init() }
@@ -1966,17 +2102,20 @@ func file_zitadel_user_v2_user_service_proto_init() {
 	file_zitadel_user_v2_user_service_proto_msgTypes[8].OneofWrappers = []any{}
 	file_zitadel_user_v2_user_service_proto_msgTypes[9].OneofWrappers = []any{}
 	file_zitadel_user_v2_user_service_proto_msgTypes[20].OneofWrappers = []any{
+		(*RetrieveIdentityProviderIntentResponse_CreateUser)(nil),
+	}
+	file_zitadel_user_v2_user_service_proto_msgTypes[21].OneofWrappers = []any{
 		(*CreateUserRequest_Human_Password)(nil),
 		(*CreateUserRequest_Human_HashedPassword)(nil),
 	}
-	file_zitadel_user_v2_user_service_proto_msgTypes[21].OneofWrappers = []any{}
+	file_zitadel_user_v2_user_service_proto_msgTypes[22].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_zitadel_user_v2_user_service_proto_rawDesc), len(file_zitadel_user_v2_user_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

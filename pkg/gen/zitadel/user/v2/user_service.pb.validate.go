@@ -3254,6 +3254,218 @@ var _ interface {
 	ErrorName() string
 } = DeleteUserResponseValidationError{}
 
+// Validate checks the field values on RetrieveIdentityProviderIntentResponse
+// with the rules defined in the proto definition for this message. If any
+// rules are violated, the first error encountered is returned, or nil if
+// there are no violations.
+func (m *RetrieveIdentityProviderIntentResponse) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on
+// RetrieveIdentityProviderIntentResponse with the rules defined in the proto
+// definition for this message. If any rules are violated, the result is a
+// list of violation errors wrapped in
+// RetrieveIdentityProviderIntentResponseMultiError, or nil if none found.
+func (m *RetrieveIdentityProviderIntentResponse) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *RetrieveIdentityProviderIntentResponse) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if all {
+		switch v := interface{}(m.GetDetails()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, RetrieveIdentityProviderIntentResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, RetrieveIdentityProviderIntentResponseValidationError{
+					field:  "Details",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetDetails()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return RetrieveIdentityProviderIntentResponseValidationError{
+				field:  "Details",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if all {
+		switch v := interface{}(m.GetIdpInformation()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, RetrieveIdentityProviderIntentResponseValidationError{
+					field:  "IdpInformation",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, RetrieveIdentityProviderIntentResponseValidationError{
+					field:  "IdpInformation",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetIdpInformation()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return RetrieveIdentityProviderIntentResponseValidationError{
+				field:  "IdpInformation",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	// no validation rules for UserId
+
+	switch v := m.UserAction.(type) {
+	case *RetrieveIdentityProviderIntentResponse_CreateUser:
+		if v == nil {
+			err := RetrieveIdentityProviderIntentResponseValidationError{
+				field:  "UserAction",
+				reason: "oneof value cannot be a typed-nil",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+		if all {
+			switch v := interface{}(m.GetCreateUser()).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, RetrieveIdentityProviderIntentResponseValidationError{
+						field:  "CreateUser",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, RetrieveIdentityProviderIntentResponseValidationError{
+						field:  "CreateUser",
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(m.GetCreateUser()).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return RetrieveIdentityProviderIntentResponseValidationError{
+					field:  "CreateUser",
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	default:
+		_ = v // ensures v is used
+	}
+
+	if len(errors) > 0 {
+		return RetrieveIdentityProviderIntentResponseMultiError(errors)
+	}
+
+	return nil
+}
+
+// RetrieveIdentityProviderIntentResponseMultiError is an error wrapping
+// multiple validation errors returned by
+// RetrieveIdentityProviderIntentResponse.ValidateAll() if the designated
+// constraints aren't met.
+type RetrieveIdentityProviderIntentResponseMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m RetrieveIdentityProviderIntentResponseMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m RetrieveIdentityProviderIntentResponseMultiError) AllErrors() []error { return m }
+
+// RetrieveIdentityProviderIntentResponseValidationError is the validation
+// error returned by RetrieveIdentityProviderIntentResponse.Validate if the
+// designated constraints aren't met.
+type RetrieveIdentityProviderIntentResponseValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e RetrieveIdentityProviderIntentResponseValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e RetrieveIdentityProviderIntentResponseValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e RetrieveIdentityProviderIntentResponseValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e RetrieveIdentityProviderIntentResponseValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e RetrieveIdentityProviderIntentResponseValidationError) ErrorName() string {
+	return "RetrieveIdentityProviderIntentResponseValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e RetrieveIdentityProviderIntentResponseValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sRetrieveIdentityProviderIntentResponse.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = RetrieveIdentityProviderIntentResponseValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = RetrieveIdentityProviderIntentResponseValidationError{}
+
 // Validate checks the field values on CreateUserRequest_Human with the rules
 // defined in the proto definition for this message. If any rules are
 // violated, the first error encountered is returned, or nil if there are no violations.

@@ -21,44 +21,49 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	UserService_AddHumanUser_FullMethodName                  = "/zitadel.user.v2.UserService/AddHumanUser"
-	UserService_CreateUser_FullMethodName                    = "/zitadel.user.v2.UserService/CreateUser"
-	UserService_GetUserByID_FullMethodName                   = "/zitadel.user.v2.UserService/GetUserByID"
-	UserService_ListUsers_FullMethodName                     = "/zitadel.user.v2.UserService/ListUsers"
-	UserService_UpdateHumanUser_FullMethodName               = "/zitadel.user.v2.UserService/UpdateHumanUser"
-	UserService_SetEmail_FullMethodName                      = "/zitadel.user.v2.UserService/SetEmail"
-	UserService_SendEmailCode_FullMethodName                 = "/zitadel.user.v2.UserService/SendEmailCode"
-	UserService_ResendEmailCode_FullMethodName               = "/zitadel.user.v2.UserService/ResendEmailCode"
-	UserService_VerifyEmail_FullMethodName                   = "/zitadel.user.v2.UserService/VerifyEmail"
-	UserService_SetPhone_FullMethodName                      = "/zitadel.user.v2.UserService/SetPhone"
-	UserService_RemovePhone_FullMethodName                   = "/zitadel.user.v2.UserService/RemovePhone"
-	UserService_ResendPhoneCode_FullMethodName               = "/zitadel.user.v2.UserService/ResendPhoneCode"
-	UserService_VerifyPhone_FullMethodName                   = "/zitadel.user.v2.UserService/VerifyPhone"
-	UserService_SetPassword_FullMethodName                   = "/zitadel.user.v2.UserService/SetPassword"
-	UserService_LockUser_FullMethodName                      = "/zitadel.user.v2.UserService/LockUser"
-	UserService_UnlockUser_FullMethodName                    = "/zitadel.user.v2.UserService/UnlockUser"
-	UserService_DeactivateUser_FullMethodName                = "/zitadel.user.v2.UserService/DeactivateUser"
-	UserService_ReactivateUser_FullMethodName                = "/zitadel.user.v2.UserService/ReactivateUser"
-	UserService_DeleteUser_FullMethodName                    = "/zitadel.user.v2.UserService/DeleteUser"
-	UserService_RegisterPasskey_FullMethodName               = "/zitadel.user.v2.UserService/RegisterPasskey"
-	UserService_VerifyPasskeyRegistration_FullMethodName     = "/zitadel.user.v2.UserService/VerifyPasskeyRegistration"
-	UserService_CreatePasskeyRegistrationLink_FullMethodName = "/zitadel.user.v2.UserService/CreatePasskeyRegistrationLink"
-	UserService_ListPasskeys_FullMethodName                  = "/zitadel.user.v2.UserService/ListPasskeys"
-	UserService_RemovePasskey_FullMethodName                 = "/zitadel.user.v2.UserService/RemovePasskey"
-	UserService_RegisterU2F_FullMethodName                   = "/zitadel.user.v2.UserService/RegisterU2F"
-	UserService_VerifyU2FRegistration_FullMethodName         = "/zitadel.user.v2.UserService/VerifyU2FRegistration"
-	UserService_RemoveU2F_FullMethodName                     = "/zitadel.user.v2.UserService/RemoveU2F"
-	UserService_RegisterTOTP_FullMethodName                  = "/zitadel.user.v2.UserService/RegisterTOTP"
-	UserService_VerifyTOTPRegistration_FullMethodName        = "/zitadel.user.v2.UserService/VerifyTOTPRegistration"
-	UserService_RemoveTOTP_FullMethodName                    = "/zitadel.user.v2.UserService/RemoveTOTP"
-	UserService_AddOTPSMS_FullMethodName                     = "/zitadel.user.v2.UserService/AddOTPSMS"
-	UserService_RemoveOTPSMS_FullMethodName                  = "/zitadel.user.v2.UserService/RemoveOTPSMS"
-	UserService_AddOTPEmail_FullMethodName                   = "/zitadel.user.v2.UserService/AddOTPEmail"
-	UserService_RemoveOTPEmail_FullMethodName                = "/zitadel.user.v2.UserService/RemoveOTPEmail"
-	UserService_GenerateRecoveryCodes_FullMethodName         = "/zitadel.user.v2.UserService/GenerateRecoveryCodes"
-	UserService_RemoveRecoveryCodes_FullMethodName           = "/zitadel.user.v2.UserService/RemoveRecoveryCodes"
-	UserService_ListAuthenticationMethodTypes_FullMethodName = "/zitadel.user.v2.UserService/ListAuthenticationMethodTypes"
-	UserService_ListAuthenticationFactors_FullMethodName     = "/zitadel.user.v2.UserService/ListAuthenticationFactors"
+	UserService_AddHumanUser_FullMethodName                   = "/zitadel.user.v2.UserService/AddHumanUser"
+	UserService_CreateUser_FullMethodName                     = "/zitadel.user.v2.UserService/CreateUser"
+	UserService_GetUserByID_FullMethodName                    = "/zitadel.user.v2.UserService/GetUserByID"
+	UserService_ListUsers_FullMethodName                      = "/zitadel.user.v2.UserService/ListUsers"
+	UserService_UpdateHumanUser_FullMethodName                = "/zitadel.user.v2.UserService/UpdateHumanUser"
+	UserService_SetEmail_FullMethodName                       = "/zitadel.user.v2.UserService/SetEmail"
+	UserService_SendEmailCode_FullMethodName                  = "/zitadel.user.v2.UserService/SendEmailCode"
+	UserService_ResendEmailCode_FullMethodName                = "/zitadel.user.v2.UserService/ResendEmailCode"
+	UserService_VerifyEmail_FullMethodName                    = "/zitadel.user.v2.UserService/VerifyEmail"
+	UserService_SetPhone_FullMethodName                       = "/zitadel.user.v2.UserService/SetPhone"
+	UserService_RemovePhone_FullMethodName                    = "/zitadel.user.v2.UserService/RemovePhone"
+	UserService_ResendPhoneCode_FullMethodName                = "/zitadel.user.v2.UserService/ResendPhoneCode"
+	UserService_VerifyPhone_FullMethodName                    = "/zitadel.user.v2.UserService/VerifyPhone"
+	UserService_SetPassword_FullMethodName                    = "/zitadel.user.v2.UserService/SetPassword"
+	UserService_LockUser_FullMethodName                       = "/zitadel.user.v2.UserService/LockUser"
+	UserService_UnlockUser_FullMethodName                     = "/zitadel.user.v2.UserService/UnlockUser"
+	UserService_DeactivateUser_FullMethodName                 = "/zitadel.user.v2.UserService/DeactivateUser"
+	UserService_ReactivateUser_FullMethodName                 = "/zitadel.user.v2.UserService/ReactivateUser"
+	UserService_DeleteUser_FullMethodName                     = "/zitadel.user.v2.UserService/DeleteUser"
+	UserService_RegisterPasskey_FullMethodName                = "/zitadel.user.v2.UserService/RegisterPasskey"
+	UserService_VerifyPasskeyRegistration_FullMethodName      = "/zitadel.user.v2.UserService/VerifyPasskeyRegistration"
+	UserService_CreatePasskeyRegistrationLink_FullMethodName  = "/zitadel.user.v2.UserService/CreatePasskeyRegistrationLink"
+	UserService_ListPasskeys_FullMethodName                   = "/zitadel.user.v2.UserService/ListPasskeys"
+	UserService_RemovePasskey_FullMethodName                  = "/zitadel.user.v2.UserService/RemovePasskey"
+	UserService_RegisterU2F_FullMethodName                    = "/zitadel.user.v2.UserService/RegisterU2F"
+	UserService_VerifyU2FRegistration_FullMethodName          = "/zitadel.user.v2.UserService/VerifyU2FRegistration"
+	UserService_RemoveU2F_FullMethodName                      = "/zitadel.user.v2.UserService/RemoveU2F"
+	UserService_RegisterTOTP_FullMethodName                   = "/zitadel.user.v2.UserService/RegisterTOTP"
+	UserService_VerifyTOTPRegistration_FullMethodName         = "/zitadel.user.v2.UserService/VerifyTOTPRegistration"
+	UserService_RemoveTOTP_FullMethodName                     = "/zitadel.user.v2.UserService/RemoveTOTP"
+	UserService_AddOTPSMS_FullMethodName                      = "/zitadel.user.v2.UserService/AddOTPSMS"
+	UserService_RemoveOTPSMS_FullMethodName                   = "/zitadel.user.v2.UserService/RemoveOTPSMS"
+	UserService_AddOTPEmail_FullMethodName                    = "/zitadel.user.v2.UserService/AddOTPEmail"
+	UserService_RemoveOTPEmail_FullMethodName                 = "/zitadel.user.v2.UserService/RemoveOTPEmail"
+	UserService_GenerateRecoveryCodes_FullMethodName          = "/zitadel.user.v2.UserService/GenerateRecoveryCodes"
+	UserService_RemoveRecoveryCodes_FullMethodName            = "/zitadel.user.v2.UserService/RemoveRecoveryCodes"
+	UserService_StartIdentityProviderIntent_FullMethodName    = "/zitadel.user.v2.UserService/StartIdentityProviderIntent"
+	UserService_RetrieveIdentityProviderIntent_FullMethodName = "/zitadel.user.v2.UserService/RetrieveIdentityProviderIntent"
+	UserService_AddIDPLink_FullMethodName                     = "/zitadel.user.v2.UserService/AddIDPLink"
+	UserService_ListIDPLinks_FullMethodName                   = "/zitadel.user.v2.UserService/ListIDPLinks"
+	UserService_RemoveIDPLink_FullMethodName                  = "/zitadel.user.v2.UserService/RemoveIDPLink"
+	UserService_ListAuthenticationMethodTypes_FullMethodName  = "/zitadel.user.v2.UserService/ListAuthenticationMethodTypes"
+	UserService_ListAuthenticationFactors_FullMethodName      = "/zitadel.user.v2.UserService/ListAuthenticationFactors"
 )
 
 // UserServiceClient is the client API for UserService service.
@@ -147,6 +152,16 @@ type UserServiceClient interface {
 	GenerateRecoveryCodes(ctx context.Context, in *GenerateRecoveryCodesRequest, opts ...grpc.CallOption) (*GenerateRecoveryCodesResponse, error)
 	// RemoveRecoveryCodes removes all recovery codes.
 	RemoveRecoveryCodes(ctx context.Context, in *RemoveRecoveryCodesRequest, opts ...grpc.CallOption) (*RemoveRecoveryCodesResponse, error)
+	// StartIdentityProviderIntent starts a sign-in at an external identity provider.
+	StartIdentityProviderIntent(ctx context.Context, in *StartIdentityProviderIntentRequest, opts ...grpc.CallOption) (*StartIdentityProviderIntentResponse, error)
+	// RetrieveIdentityProviderIntent tells what the provider said in a sign-in that succeeded.
+	RetrieveIdentityProviderIntent(ctx context.Context, in *RetrieveIdentityProviderIntentRequest, opts ...grpc.CallOption) (*RetrieveIdentityProviderIntentResponse, error)
+	// AddIDPLink links a user to an account at an external identity provider.
+	AddIDPLink(ctx context.Context, in *AddIDPLinkRequest, opts ...grpc.CallOption) (*AddIDPLinkResponse, error)
+	// ListIDPLinks lists the accounts that a user is linked to.
+	ListIDPLinks(ctx context.Context, in *ListIDPLinksRequest, opts ...grpc.CallOption) (*ListIDPLinksResponse, error)
+	// RemoveIDPLink removes a link.
+	RemoveIDPLink(ctx context.Context, in *RemoveIDPLinkRequest, opts ...grpc.CallOption) (*RemoveIDPLinkResponse, error)
 	// ListAuthenticationMethodTypes lists the kinds of proof that a user can give. Those that
 	// are not yet confirmed are left out.
 	ListAuthenticationMethodTypes(ctx context.Context, in *ListAuthenticationMethodTypesRequest, opts ...grpc.CallOption) (*ListAuthenticationMethodTypesResponse, error)
@@ -523,6 +538,56 @@ func (c *userServiceClient) RemoveRecoveryCodes(ctx context.Context, in *RemoveR
 	return out, nil
 }
 
+func (c *userServiceClient) StartIdentityProviderIntent(ctx context.Context, in *StartIdentityProviderIntentRequest, opts ...grpc.CallOption) (*StartIdentityProviderIntentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StartIdentityProviderIntentResponse)
+	err := c.cc.Invoke(ctx, UserService_StartIdentityProviderIntent_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) RetrieveIdentityProviderIntent(ctx context.Context, in *RetrieveIdentityProviderIntentRequest, opts ...grpc.CallOption) (*RetrieveIdentityProviderIntentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetrieveIdentityProviderIntentResponse)
+	err := c.cc.Invoke(ctx, UserService_RetrieveIdentityProviderIntent_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) AddIDPLink(ctx context.Context, in *AddIDPLinkRequest, opts ...grpc.CallOption) (*AddIDPLinkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddIDPLinkResponse)
+	err := c.cc.Invoke(ctx, UserService_AddIDPLink_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) ListIDPLinks(ctx context.Context, in *ListIDPLinksRequest, opts ...grpc.CallOption) (*ListIDPLinksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListIDPLinksResponse)
+	err := c.cc.Invoke(ctx, UserService_ListIDPLinks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) RemoveIDPLink(ctx context.Context, in *RemoveIDPLinkRequest, opts ...grpc.CallOption) (*RemoveIDPLinkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveIDPLinkResponse)
+	err := c.cc.Invoke(ctx, UserService_RemoveIDPLink_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *userServiceClient) ListAuthenticationMethodTypes(ctx context.Context, in *ListAuthenticationMethodTypesRequest, opts ...grpc.CallOption) (*ListAuthenticationMethodTypesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAuthenticationMethodTypesResponse)
@@ -629,6 +694,16 @@ type UserServiceServer interface {
 	GenerateRecoveryCodes(context.Context, *GenerateRecoveryCodesRequest) (*GenerateRecoveryCodesResponse, error)
 	// RemoveRecoveryCodes removes all recovery codes.
 	RemoveRecoveryCodes(context.Context, *RemoveRecoveryCodesRequest) (*RemoveRecoveryCodesResponse, error)
+	// StartIdentityProviderIntent starts a sign-in at an external identity provider.
+	StartIdentityProviderIntent(context.Context, *StartIdentityProviderIntentRequest) (*StartIdentityProviderIntentResponse, error)
+	// RetrieveIdentityProviderIntent tells what the provider said in a sign-in that succeeded.
+	RetrieveIdentityProviderIntent(context.Context, *RetrieveIdentityProviderIntentRequest) (*RetrieveIdentityProviderIntentResponse, error)
+	// AddIDPLink links a user to an account at an external identity provider.
+	AddIDPLink(context.Context, *AddIDPLinkRequest) (*AddIDPLinkResponse, error)
+	// ListIDPLinks lists the accounts that a user is linked to.
+	ListIDPLinks(context.Context, *ListIDPLinksRequest) (*ListIDPLinksResponse, error)
+	// RemoveIDPLink removes a link.
+	RemoveIDPLink(context.Context, *RemoveIDPLinkRequest) (*RemoveIDPLinkResponse, error)
 	// ListAuthenticationMethodTypes lists the kinds of proof that a user can give. Those that
 	// are not yet confirmed are left out.
 	ListAuthenticationMethodTypes(context.Context, *ListAuthenticationMethodTypesRequest) (*ListAuthenticationMethodTypesResponse, error)
@@ -751,6 +826,21 @@ func (UnimplementedUserServiceServer) GenerateRecoveryCodes(context.Context, *Ge
 }
 func (UnimplementedUserServiceServer) RemoveRecoveryCodes(context.Context, *RemoveRecoveryCodesRequest) (*RemoveRecoveryCodesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RemoveRecoveryCodes not implemented")
+}
+func (UnimplementedUserServiceServer) StartIdentityProviderIntent(context.Context, *StartIdentityProviderIntentRequest) (*StartIdentityProviderIntentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StartIdentityProviderIntent not implemented")
+}
+func (UnimplementedUserServiceServer) RetrieveIdentityProviderIntent(context.Context, *RetrieveIdentityProviderIntentRequest) (*RetrieveIdentityProviderIntentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetrieveIdentityProviderIntent not implemented")
+}
+func (UnimplementedUserServiceServer) AddIDPLink(context.Context, *AddIDPLinkRequest) (*AddIDPLinkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddIDPLink not implemented")
+}
+func (UnimplementedUserServiceServer) ListIDPLinks(context.Context, *ListIDPLinksRequest) (*ListIDPLinksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListIDPLinks not implemented")
+}
+func (UnimplementedUserServiceServer) RemoveIDPLink(context.Context, *RemoveIDPLinkRequest) (*RemoveIDPLinkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveIDPLink not implemented")
 }
 func (UnimplementedUserServiceServer) ListAuthenticationMethodTypes(context.Context, *ListAuthenticationMethodTypesRequest) (*ListAuthenticationMethodTypesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAuthenticationMethodTypes not implemented")
@@ -1426,6 +1516,96 @@ func _UserService_RemoveRecoveryCodes_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UserService_StartIdentityProviderIntent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StartIdentityProviderIntentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).StartIdentityProviderIntent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_StartIdentityProviderIntent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).StartIdentityProviderIntent(ctx, req.(*StartIdentityProviderIntentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_RetrieveIdentityProviderIntent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetrieveIdentityProviderIntentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).RetrieveIdentityProviderIntent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_RetrieveIdentityProviderIntent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).RetrieveIdentityProviderIntent(ctx, req.(*RetrieveIdentityProviderIntentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_AddIDPLink_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddIDPLinkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).AddIDPLink(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_AddIDPLink_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).AddIDPLink(ctx, req.(*AddIDPLinkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_ListIDPLinks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListIDPLinksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).ListIDPLinks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_ListIDPLinks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).ListIDPLinks(ctx, req.(*ListIDPLinksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_RemoveIDPLink_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveIDPLinkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).RemoveIDPLink(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_RemoveIDPLink_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).RemoveIDPLink(ctx, req.(*RemoveIDPLinkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _UserService_ListAuthenticationMethodTypes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAuthenticationMethodTypesRequest)
 	if err := dec(in); err != nil {
@@ -1612,6 +1792,26 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RemoveRecoveryCodes",
 			Handler:    _UserService_RemoveRecoveryCodes_Handler,
+		},
+		{
+			MethodName: "StartIdentityProviderIntent",
+			Handler:    _UserService_StartIdentityProviderIntent_Handler,
+		},
+		{
+			MethodName: "RetrieveIdentityProviderIntent",
+			Handler:    _UserService_RetrieveIdentityProviderIntent_Handler,
+		},
+		{
+			MethodName: "AddIDPLink",
+			Handler:    _UserService_AddIDPLink_Handler,
+		},
+		{
+			MethodName: "ListIDPLinks",
+			Handler:    _UserService_ListIDPLinks_Handler,
+		},
+		{
+			MethodName: "RemoveIDPLink",
+			Handler:    _UserService_RemoveIDPLink_Handler,
 		},
 		{
 			MethodName: "ListAuthenticationMethodTypes",

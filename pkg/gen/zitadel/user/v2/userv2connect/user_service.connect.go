@@ -125,6 +125,20 @@ const (
 	// UserServiceRemoveRecoveryCodesProcedure is the fully-qualified name of the UserService's
 	// RemoveRecoveryCodes RPC.
 	UserServiceRemoveRecoveryCodesProcedure = "/zitadel.user.v2.UserService/RemoveRecoveryCodes"
+	// UserServiceStartIdentityProviderIntentProcedure is the fully-qualified name of the UserService's
+	// StartIdentityProviderIntent RPC.
+	UserServiceStartIdentityProviderIntentProcedure = "/zitadel.user.v2.UserService/StartIdentityProviderIntent"
+	// UserServiceRetrieveIdentityProviderIntentProcedure is the fully-qualified name of the
+	// UserService's RetrieveIdentityProviderIntent RPC.
+	UserServiceRetrieveIdentityProviderIntentProcedure = "/zitadel.user.v2.UserService/RetrieveIdentityProviderIntent"
+	// UserServiceAddIDPLinkProcedure is the fully-qualified name of the UserService's AddIDPLink RPC.
+	UserServiceAddIDPLinkProcedure = "/zitadel.user.v2.UserService/AddIDPLink"
+	// UserServiceListIDPLinksProcedure is the fully-qualified name of the UserService's ListIDPLinks
+	// RPC.
+	UserServiceListIDPLinksProcedure = "/zitadel.user.v2.UserService/ListIDPLinks"
+	// UserServiceRemoveIDPLinkProcedure is the fully-qualified name of the UserService's RemoveIDPLink
+	// RPC.
+	UserServiceRemoveIDPLinkProcedure = "/zitadel.user.v2.UserService/RemoveIDPLink"
 	// UserServiceListAuthenticationMethodTypesProcedure is the fully-qualified name of the
 	// UserService's ListAuthenticationMethodTypes RPC.
 	UserServiceListAuthenticationMethodTypesProcedure = "/zitadel.user.v2.UserService/ListAuthenticationMethodTypes"
@@ -214,6 +228,16 @@ type UserServiceClient interface {
 	GenerateRecoveryCodes(context.Context, *v2.GenerateRecoveryCodesRequest) (*v2.GenerateRecoveryCodesResponse, error)
 	// RemoveRecoveryCodes removes all recovery codes.
 	RemoveRecoveryCodes(context.Context, *v2.RemoveRecoveryCodesRequest) (*v2.RemoveRecoveryCodesResponse, error)
+	// StartIdentityProviderIntent starts a sign-in at an external identity provider.
+	StartIdentityProviderIntent(context.Context, *v2.StartIdentityProviderIntentRequest) (*v2.StartIdentityProviderIntentResponse, error)
+	// RetrieveIdentityProviderIntent tells what the provider said in a sign-in that succeeded.
+	RetrieveIdentityProviderIntent(context.Context, *v2.RetrieveIdentityProviderIntentRequest) (*v2.RetrieveIdentityProviderIntentResponse, error)
+	// AddIDPLink links a user to an account at an external identity provider.
+	AddIDPLink(context.Context, *v2.AddIDPLinkRequest) (*v2.AddIDPLinkResponse, error)
+	// ListIDPLinks lists the accounts that a user is linked to.
+	ListIDPLinks(context.Context, *v2.ListIDPLinksRequest) (*v2.ListIDPLinksResponse, error)
+	// RemoveIDPLink removes a link.
+	RemoveIDPLink(context.Context, *v2.RemoveIDPLinkRequest) (*v2.RemoveIDPLinkResponse, error)
 	// ListAuthenticationMethodTypes lists the kinds of proof that a user can give. Those that
 	// are not yet confirmed are left out.
 	ListAuthenticationMethodTypes(context.Context, *v2.ListAuthenticationMethodTypesRequest) (*v2.ListAuthenticationMethodTypesResponse, error)
@@ -449,6 +473,36 @@ func NewUserServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(userServiceMethods.ByName("RemoveRecoveryCodes")),
 			connect.WithClientOptions(opts...),
 		),
+		startIdentityProviderIntent: connect.NewClient[v2.StartIdentityProviderIntentRequest, v2.StartIdentityProviderIntentResponse](
+			httpClient,
+			baseURL+UserServiceStartIdentityProviderIntentProcedure,
+			connect.WithSchema(userServiceMethods.ByName("StartIdentityProviderIntent")),
+			connect.WithClientOptions(opts...),
+		),
+		retrieveIdentityProviderIntent: connect.NewClient[v2.RetrieveIdentityProviderIntentRequest, v2.RetrieveIdentityProviderIntentResponse](
+			httpClient,
+			baseURL+UserServiceRetrieveIdentityProviderIntentProcedure,
+			connect.WithSchema(userServiceMethods.ByName("RetrieveIdentityProviderIntent")),
+			connect.WithClientOptions(opts...),
+		),
+		addIDPLink: connect.NewClient[v2.AddIDPLinkRequest, v2.AddIDPLinkResponse](
+			httpClient,
+			baseURL+UserServiceAddIDPLinkProcedure,
+			connect.WithSchema(userServiceMethods.ByName("AddIDPLink")),
+			connect.WithClientOptions(opts...),
+		),
+		listIDPLinks: connect.NewClient[v2.ListIDPLinksRequest, v2.ListIDPLinksResponse](
+			httpClient,
+			baseURL+UserServiceListIDPLinksProcedure,
+			connect.WithSchema(userServiceMethods.ByName("ListIDPLinks")),
+			connect.WithClientOptions(opts...),
+		),
+		removeIDPLink: connect.NewClient[v2.RemoveIDPLinkRequest, v2.RemoveIDPLinkResponse](
+			httpClient,
+			baseURL+UserServiceRemoveIDPLinkProcedure,
+			connect.WithSchema(userServiceMethods.ByName("RemoveIDPLink")),
+			connect.WithClientOptions(opts...),
+		),
 		listAuthenticationMethodTypes: connect.NewClient[v2.ListAuthenticationMethodTypesRequest, v2.ListAuthenticationMethodTypesResponse](
 			httpClient,
 			baseURL+UserServiceListAuthenticationMethodTypesProcedure,
@@ -466,44 +520,49 @@ func NewUserServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 
 // userServiceClient implements UserServiceClient.
 type userServiceClient struct {
-	addHumanUser                  *connect.Client[v2.AddHumanUserRequest, v2.AddHumanUserResponse]
-	createUser                    *connect.Client[v2.CreateUserRequest, v2.CreateUserResponse]
-	getUserByID                   *connect.Client[v2.GetUserByIDRequest, v2.GetUserByIDResponse]
-	listUsers                     *connect.Client[v2.ListUsersRequest, v2.ListUsersResponse]
-	updateHumanUser               *connect.Client[v2.UpdateHumanUserRequest, v2.UpdateHumanUserResponse]
-	setEmail                      *connect.Client[v2.SetEmailRequest, v2.SetEmailResponse]
-	sendEmailCode                 *connect.Client[v2.SendEmailCodeRequest, v2.SendEmailCodeResponse]
-	resendEmailCode               *connect.Client[v2.ResendEmailCodeRequest, v2.ResendEmailCodeResponse]
-	verifyEmail                   *connect.Client[v2.VerifyEmailRequest, v2.VerifyEmailResponse]
-	setPhone                      *connect.Client[v2.SetPhoneRequest, v2.SetPhoneResponse]
-	removePhone                   *connect.Client[v2.RemovePhoneRequest, v2.RemovePhoneResponse]
-	resendPhoneCode               *connect.Client[v2.ResendPhoneCodeRequest, v2.ResendPhoneCodeResponse]
-	verifyPhone                   *connect.Client[v2.VerifyPhoneRequest, v2.VerifyPhoneResponse]
-	setPassword                   *connect.Client[v2.SetPasswordRequest, v2.SetPasswordResponse]
-	lockUser                      *connect.Client[v2.LockUserRequest, v2.LockUserResponse]
-	unlockUser                    *connect.Client[v2.UnlockUserRequest, v2.UnlockUserResponse]
-	deactivateUser                *connect.Client[v2.DeactivateUserRequest, v2.DeactivateUserResponse]
-	reactivateUser                *connect.Client[v2.ReactivateUserRequest, v2.ReactivateUserResponse]
-	deleteUser                    *connect.Client[v2.DeleteUserRequest, v2.DeleteUserResponse]
-	registerPasskey               *connect.Client[v2.RegisterPasskeyRequest, v2.RegisterPasskeyResponse]
-	verifyPasskeyRegistration     *connect.Client[v2.VerifyPasskeyRegistrationRequest, v2.VerifyPasskeyRegistrationResponse]
-	createPasskeyRegistrationLink *connect.Client[v2.CreatePasskeyRegistrationLinkRequest, v2.CreatePasskeyRegistrationLinkResponse]
-	listPasskeys                  *connect.Client[v2.ListPasskeysRequest, v2.ListPasskeysResponse]
-	removePasskey                 *connect.Client[v2.RemovePasskeyRequest, v2.RemovePasskeyResponse]
-	registerU2F                   *connect.Client[v2.RegisterU2FRequest, v2.RegisterU2FResponse]
-	verifyU2FRegistration         *connect.Client[v2.VerifyU2FRegistrationRequest, v2.VerifyU2FRegistrationResponse]
-	removeU2F                     *connect.Client[v2.RemoveU2FRequest, v2.RemoveU2FResponse]
-	registerTOTP                  *connect.Client[v2.RegisterTOTPRequest, v2.RegisterTOTPResponse]
-	verifyTOTPRegistration        *connect.Client[v2.VerifyTOTPRegistrationRequest, v2.VerifyTOTPRegistrationResponse]
-	removeTOTP                    *connect.Client[v2.RemoveTOTPRequest, v2.RemoveTOTPResponse]
-	addOTPSMS                     *connect.Client[v2.AddOTPSMSRequest, v2.AddOTPSMSResponse]
-	removeOTPSMS                  *connect.Client[v2.RemoveOTPSMSRequest, v2.RemoveOTPSMSResponse]
-	addOTPEmail                   *connect.Client[v2.AddOTPEmailRequest, v2.AddOTPEmailResponse]
-	removeOTPEmail                *connect.Client[v2.RemoveOTPEmailRequest, v2.RemoveOTPEmailResponse]
-	generateRecoveryCodes         *connect.Client[v2.GenerateRecoveryCodesRequest, v2.GenerateRecoveryCodesResponse]
-	removeRecoveryCodes           *connect.Client[v2.RemoveRecoveryCodesRequest, v2.RemoveRecoveryCodesResponse]
-	listAuthenticationMethodTypes *connect.Client[v2.ListAuthenticationMethodTypesRequest, v2.ListAuthenticationMethodTypesResponse]
-	listAuthenticationFactors     *connect.Client[v2.ListAuthenticationFactorsRequest, v2.ListAuthenticationFactorsResponse]
+	addHumanUser                   *connect.Client[v2.AddHumanUserRequest, v2.AddHumanUserResponse]
+	createUser                     *connect.Client[v2.CreateUserRequest, v2.CreateUserResponse]
+	getUserByID                    *connect.Client[v2.GetUserByIDRequest, v2.GetUserByIDResponse]
+	listUsers                      *connect.Client[v2.ListUsersRequest, v2.ListUsersResponse]
+	updateHumanUser                *connect.Client[v2.UpdateHumanUserRequest, v2.UpdateHumanUserResponse]
+	setEmail                       *connect.Client[v2.SetEmailRequest, v2.SetEmailResponse]
+	sendEmailCode                  *connect.Client[v2.SendEmailCodeRequest, v2.SendEmailCodeResponse]
+	resendEmailCode                *connect.Client[v2.ResendEmailCodeRequest, v2.ResendEmailCodeResponse]
+	verifyEmail                    *connect.Client[v2.VerifyEmailRequest, v2.VerifyEmailResponse]
+	setPhone                       *connect.Client[v2.SetPhoneRequest, v2.SetPhoneResponse]
+	removePhone                    *connect.Client[v2.RemovePhoneRequest, v2.RemovePhoneResponse]
+	resendPhoneCode                *connect.Client[v2.ResendPhoneCodeRequest, v2.ResendPhoneCodeResponse]
+	verifyPhone                    *connect.Client[v2.VerifyPhoneRequest, v2.VerifyPhoneResponse]
+	setPassword                    *connect.Client[v2.SetPasswordRequest, v2.SetPasswordResponse]
+	lockUser                       *connect.Client[v2.LockUserRequest, v2.LockUserResponse]
+	unlockUser                     *connect.Client[v2.UnlockUserRequest, v2.UnlockUserResponse]
+	deactivateUser                 *connect.Client[v2.DeactivateUserRequest, v2.DeactivateUserResponse]
+	reactivateUser                 *connect.Client[v2.ReactivateUserRequest, v2.ReactivateUserResponse]
+	deleteUser                     *connect.Client[v2.DeleteUserRequest, v2.DeleteUserResponse]
+	registerPasskey                *connect.Client[v2.RegisterPasskeyRequest, v2.RegisterPasskeyResponse]
+	verifyPasskeyRegistration      *connect.Client[v2.VerifyPasskeyRegistrationRequest, v2.VerifyPasskeyRegistrationResponse]
+	createPasskeyRegistrationLink  *connect.Client[v2.CreatePasskeyRegistrationLinkRequest, v2.CreatePasskeyRegistrationLinkResponse]
+	listPasskeys                   *connect.Client[v2.ListPasskeysRequest, v2.ListPasskeysResponse]
+	removePasskey                  *connect.Client[v2.RemovePasskeyRequest, v2.RemovePasskeyResponse]
+	registerU2F                    *connect.Client[v2.RegisterU2FRequest, v2.RegisterU2FResponse]
+	verifyU2FRegistration          *connect.Client[v2.VerifyU2FRegistrationRequest, v2.VerifyU2FRegistrationResponse]
+	removeU2F                      *connect.Client[v2.RemoveU2FRequest, v2.RemoveU2FResponse]
+	registerTOTP                   *connect.Client[v2.RegisterTOTPRequest, v2.RegisterTOTPResponse]
+	verifyTOTPRegistration         *connect.Client[v2.VerifyTOTPRegistrationRequest, v2.VerifyTOTPRegistrationResponse]
+	removeTOTP                     *connect.Client[v2.RemoveTOTPRequest, v2.RemoveTOTPResponse]
+	addOTPSMS                      *connect.Client[v2.AddOTPSMSRequest, v2.AddOTPSMSResponse]
+	removeOTPSMS                   *connect.Client[v2.RemoveOTPSMSRequest, v2.RemoveOTPSMSResponse]
+	addOTPEmail                    *connect.Client[v2.AddOTPEmailRequest, v2.AddOTPEmailResponse]
+	removeOTPEmail                 *connect.Client[v2.RemoveOTPEmailRequest, v2.RemoveOTPEmailResponse]
+	generateRecoveryCodes          *connect.Client[v2.GenerateRecoveryCodesRequest, v2.GenerateRecoveryCodesResponse]
+	removeRecoveryCodes            *connect.Client[v2.RemoveRecoveryCodesRequest, v2.RemoveRecoveryCodesResponse]
+	startIdentityProviderIntent    *connect.Client[v2.StartIdentityProviderIntentRequest, v2.StartIdentityProviderIntentResponse]
+	retrieveIdentityProviderIntent *connect.Client[v2.RetrieveIdentityProviderIntentRequest, v2.RetrieveIdentityProviderIntentResponse]
+	addIDPLink                     *connect.Client[v2.AddIDPLinkRequest, v2.AddIDPLinkResponse]
+	listIDPLinks                   *connect.Client[v2.ListIDPLinksRequest, v2.ListIDPLinksResponse]
+	removeIDPLink                  *connect.Client[v2.RemoveIDPLinkRequest, v2.RemoveIDPLinkResponse]
+	listAuthenticationMethodTypes  *connect.Client[v2.ListAuthenticationMethodTypesRequest, v2.ListAuthenticationMethodTypesResponse]
+	listAuthenticationFactors      *connect.Client[v2.ListAuthenticationFactorsRequest, v2.ListAuthenticationFactorsResponse]
 }
 
 // AddHumanUser calls zitadel.user.v2.UserService.AddHumanUser.
@@ -830,6 +889,51 @@ func (c *userServiceClient) RemoveRecoveryCodes(ctx context.Context, req *v2.Rem
 	return nil, err
 }
 
+// StartIdentityProviderIntent calls zitadel.user.v2.UserService.StartIdentityProviderIntent.
+func (c *userServiceClient) StartIdentityProviderIntent(ctx context.Context, req *v2.StartIdentityProviderIntentRequest) (*v2.StartIdentityProviderIntentResponse, error) {
+	response, err := c.startIdentityProviderIntent.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RetrieveIdentityProviderIntent calls zitadel.user.v2.UserService.RetrieveIdentityProviderIntent.
+func (c *userServiceClient) RetrieveIdentityProviderIntent(ctx context.Context, req *v2.RetrieveIdentityProviderIntentRequest) (*v2.RetrieveIdentityProviderIntentResponse, error) {
+	response, err := c.retrieveIdentityProviderIntent.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// AddIDPLink calls zitadel.user.v2.UserService.AddIDPLink.
+func (c *userServiceClient) AddIDPLink(ctx context.Context, req *v2.AddIDPLinkRequest) (*v2.AddIDPLinkResponse, error) {
+	response, err := c.addIDPLink.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListIDPLinks calls zitadel.user.v2.UserService.ListIDPLinks.
+func (c *userServiceClient) ListIDPLinks(ctx context.Context, req *v2.ListIDPLinksRequest) (*v2.ListIDPLinksResponse, error) {
+	response, err := c.listIDPLinks.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RemoveIDPLink calls zitadel.user.v2.UserService.RemoveIDPLink.
+func (c *userServiceClient) RemoveIDPLink(ctx context.Context, req *v2.RemoveIDPLinkRequest) (*v2.RemoveIDPLinkResponse, error) {
+	response, err := c.removeIDPLink.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ListAuthenticationMethodTypes calls zitadel.user.v2.UserService.ListAuthenticationMethodTypes.
 func (c *userServiceClient) ListAuthenticationMethodTypes(ctx context.Context, req *v2.ListAuthenticationMethodTypesRequest) (*v2.ListAuthenticationMethodTypesResponse, error) {
 	response, err := c.listAuthenticationMethodTypes.CallUnary(ctx, connect.NewRequest(req))
@@ -929,6 +1033,16 @@ type UserServiceHandler interface {
 	GenerateRecoveryCodes(context.Context, *v2.GenerateRecoveryCodesRequest) (*v2.GenerateRecoveryCodesResponse, error)
 	// RemoveRecoveryCodes removes all recovery codes.
 	RemoveRecoveryCodes(context.Context, *v2.RemoveRecoveryCodesRequest) (*v2.RemoveRecoveryCodesResponse, error)
+	// StartIdentityProviderIntent starts a sign-in at an external identity provider.
+	StartIdentityProviderIntent(context.Context, *v2.StartIdentityProviderIntentRequest) (*v2.StartIdentityProviderIntentResponse, error)
+	// RetrieveIdentityProviderIntent tells what the provider said in a sign-in that succeeded.
+	RetrieveIdentityProviderIntent(context.Context, *v2.RetrieveIdentityProviderIntentRequest) (*v2.RetrieveIdentityProviderIntentResponse, error)
+	// AddIDPLink links a user to an account at an external identity provider.
+	AddIDPLink(context.Context, *v2.AddIDPLinkRequest) (*v2.AddIDPLinkResponse, error)
+	// ListIDPLinks lists the accounts that a user is linked to.
+	ListIDPLinks(context.Context, *v2.ListIDPLinksRequest) (*v2.ListIDPLinksResponse, error)
+	// RemoveIDPLink removes a link.
+	RemoveIDPLink(context.Context, *v2.RemoveIDPLinkRequest) (*v2.RemoveIDPLinkResponse, error)
 	// ListAuthenticationMethodTypes lists the kinds of proof that a user can give. Those that
 	// are not yet confirmed are left out.
 	ListAuthenticationMethodTypes(context.Context, *v2.ListAuthenticationMethodTypesRequest) (*v2.ListAuthenticationMethodTypesResponse, error)
@@ -1160,6 +1274,36 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(userServiceMethods.ByName("RemoveRecoveryCodes")),
 		connect.WithHandlerOptions(opts...),
 	)
+	userServiceStartIdentityProviderIntentHandler := connect.NewUnaryHandlerSimple(
+		UserServiceStartIdentityProviderIntentProcedure,
+		svc.StartIdentityProviderIntent,
+		connect.WithSchema(userServiceMethods.ByName("StartIdentityProviderIntent")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceRetrieveIdentityProviderIntentHandler := connect.NewUnaryHandlerSimple(
+		UserServiceRetrieveIdentityProviderIntentProcedure,
+		svc.RetrieveIdentityProviderIntent,
+		connect.WithSchema(userServiceMethods.ByName("RetrieveIdentityProviderIntent")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceAddIDPLinkHandler := connect.NewUnaryHandlerSimple(
+		UserServiceAddIDPLinkProcedure,
+		svc.AddIDPLink,
+		connect.WithSchema(userServiceMethods.ByName("AddIDPLink")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceListIDPLinksHandler := connect.NewUnaryHandlerSimple(
+		UserServiceListIDPLinksProcedure,
+		svc.ListIDPLinks,
+		connect.WithSchema(userServiceMethods.ByName("ListIDPLinks")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceRemoveIDPLinkHandler := connect.NewUnaryHandlerSimple(
+		UserServiceRemoveIDPLinkProcedure,
+		svc.RemoveIDPLink,
+		connect.WithSchema(userServiceMethods.ByName("RemoveIDPLink")),
+		connect.WithHandlerOptions(opts...),
+	)
 	userServiceListAuthenticationMethodTypesHandler := connect.NewUnaryHandlerSimple(
 		UserServiceListAuthenticationMethodTypesProcedure,
 		svc.ListAuthenticationMethodTypes,
@@ -1246,6 +1390,16 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 			userServiceGenerateRecoveryCodesHandler.ServeHTTP(w, r)
 		case UserServiceRemoveRecoveryCodesProcedure:
 			userServiceRemoveRecoveryCodesHandler.ServeHTTP(w, r)
+		case UserServiceStartIdentityProviderIntentProcedure:
+			userServiceStartIdentityProviderIntentHandler.ServeHTTP(w, r)
+		case UserServiceRetrieveIdentityProviderIntentProcedure:
+			userServiceRetrieveIdentityProviderIntentHandler.ServeHTTP(w, r)
+		case UserServiceAddIDPLinkProcedure:
+			userServiceAddIDPLinkHandler.ServeHTTP(w, r)
+		case UserServiceListIDPLinksProcedure:
+			userServiceListIDPLinksHandler.ServeHTTP(w, r)
+		case UserServiceRemoveIDPLinkProcedure:
+			userServiceRemoveIDPLinkHandler.ServeHTTP(w, r)
 		case UserServiceListAuthenticationMethodTypesProcedure:
 			userServiceListAuthenticationMethodTypesHandler.ServeHTTP(w, r)
 		case UserServiceListAuthenticationFactorsProcedure:
@@ -1401,6 +1555,26 @@ func (UnimplementedUserServiceHandler) GenerateRecoveryCodes(context.Context, *v
 
 func (UnimplementedUserServiceHandler) RemoveRecoveryCodes(context.Context, *v2.RemoveRecoveryCodesRequest) (*v2.RemoveRecoveryCodesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RemoveRecoveryCodes is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) StartIdentityProviderIntent(context.Context, *v2.StartIdentityProviderIntentRequest) (*v2.StartIdentityProviderIntentResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.StartIdentityProviderIntent is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) RetrieveIdentityProviderIntent(context.Context, *v2.RetrieveIdentityProviderIntentRequest) (*v2.RetrieveIdentityProviderIntentResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RetrieveIdentityProviderIntent is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) AddIDPLink(context.Context, *v2.AddIDPLinkRequest) (*v2.AddIDPLinkResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.AddIDPLink is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) ListIDPLinks(context.Context, *v2.ListIDPLinksRequest) (*v2.ListIDPLinksResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.ListIDPLinks is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) RemoveIDPLink(context.Context, *v2.RemoveIDPLinkRequest) (*v2.RemoveIDPLinkResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("zitadel.user.v2.UserService.RemoveIDPLink is not implemented"))
 }
 
 func (UnimplementedUserServiceHandler) ListAuthenticationMethodTypes(context.Context, *v2.ListAuthenticationMethodTypesRequest) (*v2.ListAuthenticationMethodTypesResponse, error) {
