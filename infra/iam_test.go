@@ -90,8 +90,8 @@ func platform(log string) map[string]list {
 	}
 }
 
-func reading(secret string) map[string]list {
-	return map[string]list{"secretsmanager:GetSecretValue": {secret}, "kms:Decrypt": {"KeyArn"}}
+func reading(secrets ...string) map[string]list {
+	return map[string]list{"secretsmanager:GetSecretValue": secrets, "kms:Decrypt": {"KeyArn"}}
 }
 
 // union merges; of two entries for one action the later counts.
@@ -103,15 +103,11 @@ func union(all ...map[string]list) map[string]list {
 	return merged
 }
 
-// providersSecret is the ARN of a secret whose name is a parameter.
-const providersSecret = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${IdentityProviders}-??????"
-
 // serviceNeeds is what the code of the service calls, wherever it runs.
 func serviceNeeds() map[string]list {
 	const account = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:"
 	return union(
-		storeNeeds(), reading("Keyring"), methods[sns.Client]("sns", "*"),
-		map[string]list{"secretsmanager:GetSecretValue": {"Keyring", providersSecret}},
+		storeNeeds(), reading("Keyring", "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${IdentityProviders}-??????"), methods[sns.Client]("sns", "*"),
 		methods[ses.Client]("ses", account+"identity/${MailIdentity}", account+"configuration-set/${MailConfigurationSet}"),
 	)
 }

@@ -113,7 +113,7 @@ func TestAPersonSignsInAtAProvider(t *testing.T) {
 	})
 }
 
-var providersExample = regexp.MustCompile("(?s)### Identity providers.*?```json\n(.*?)```")
+var providersExample = regexp.MustCompile("(?s)## Identity providers.*?```json\n(.*?)```")
 
 func TestTheDocumentedProvidersCanBeConfigured(t *testing.T) {
 	t.Parallel()
