@@ -31,7 +31,7 @@ func written(t *testing.T, text string) string {
 func secrets(t *testing.T, byName map[string]string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var asked struct{ SecretId string } //nolint:revive // as the service spells it
+		var asked struct{ SecretId string }
 		body, _ := io.ReadAll(r.Body)
 		_ = json.Unmarshal(body, &asked)
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
