@@ -33,27 +33,32 @@ var (
 func TestFieldNumbersAreThoseOfTheContract(t *testing.T) {
 	t.Parallel()
 	numbers := map[protoreflect.FullName]protoreflect.FieldNumber{
-		"zitadel.object.v2.Details.creation_date":                           4,
-		"zitadel.session.v2.RequestChallenges.OTPEmail.send_code":           2,
-		"zitadel.session.v2.RequestChallenges.OTPEmail.return_code":         3,
-		"zitadel.session.v2.UserFactor.organization_id":                     6,
-		"zitadel.session.v2.SetSessionRequest.lifetime":                     6,
-		"zitadel.session.v2.CreateSessionRequest.lifetime":                  5,
-		"zitadel.session.v2.Checks.recovery_code":                           8,
-		"zitadel.user.v2.AddHumanUserRequest.organization":                  11,
-		"zitadel.user.v2.AddHumanUserRequest.totp_secret":                   12,
-		"zitadel.user.v2.CreateUserRequest.Human.idp_links":                 7,
-		"zitadel.user.v2.CreateUserRequest.Human.totp_secret":               8,
-		"zitadel.user.v2.User.details":                                      8,
-		"zitadel.user.v2.SearchQuery.login_name_query":                      9,
-		"zitadel.user.v2.SearchQuery.organization_id_query":                 15,
-		"zitadel.user.v2.SearchQuery.phone_query":                           16,
-		"zitadel.user.v2.ListUsersResponse.result":                          3,
-		"zitadel.user.v2.ListAuthenticationMethodTypesRequest.domain_query": 2,
-		"zitadel.user.v2.RegisterPasskeyRequest.domain":                     4,
-		"zitadel.user.v2.RegisterU2FRequest.domain":                         2,
-		"zitadel.user.v2.AuthFactor.otp":                                    2,
-		"zitadel.user.v2.AuthFactor.otp_email":                              5,
+		"zitadel.object.v2.Details.creation_date":                            4,
+		"zitadel.session.v2.RequestChallenges.OTPEmail.send_code":            2,
+		"zitadel.session.v2.RequestChallenges.OTPEmail.return_code":          3,
+		"zitadel.session.v2.UserFactor.organization_id":                      6,
+		"zitadel.session.v2.SetSessionRequest.lifetime":                      6,
+		"zitadel.session.v2.CreateSessionRequest.lifetime":                   5,
+		"zitadel.session.v2.Checks.recovery_code":                            8,
+		"zitadel.user.v2.AddHumanUserRequest.organization":                   11,
+		"zitadel.user.v2.AddHumanUserRequest.totp_secret":                    12,
+		"zitadel.user.v2.CreateUserRequest.Human.idp_links":                  7,
+		"zitadel.user.v2.CreateUserRequest.Human.totp_secret":                8,
+		"zitadel.user.v2.User.details":                                       8,
+		"zitadel.user.v2.SearchQuery.login_name_query":                       9,
+		"zitadel.user.v2.SearchQuery.organization_id_query":                  15,
+		"zitadel.user.v2.SearchQuery.phone_query":                            16,
+		"zitadel.user.v2.ListUsersResponse.result":                           3,
+		"zitadel.user.v2.ListAuthenticationMethodTypesRequest.domain_query":  2,
+		"zitadel.user.v2.RegisterPasskeyRequest.domain":                      4,
+		"zitadel.user.v2.RegisterU2FRequest.domain":                          2,
+		"zitadel.user.v2.AuthFactor.otp":                                     2,
+		"zitadel.user.v2.AuthFactor.otp_email":                               5,
+		"zitadel.user.v2.StartIdentityProviderIntentResponse.form_data":      5,
+		"zitadel.user.v2.RetrieveIdentityProviderIntentResponse.create_user": 6,
+		"zitadel.user.v2.IDPInformation.idp_id":                              2,
+		"zitadel.user.v2.IDPInformation.ldap":                                6,
+		"zitadel.user.v2.RemoveIDPLinkRequest.linked_user_id":                3,
 	}
 	for name, want := range numbers {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
@@ -155,6 +160,14 @@ func TestValidationSpeaksTheContractsTexts(t *testing.T) {
 				"invalid PasskeyRegistrationCode.Code: value length must be between 1 and 200 runes, inclusive",
 		},
 		{"no domain", &userv2.RegisterU2FRequest{UserId: "1"}, ""},
+		{
+			"no URL reference",
+			&userv2.StartIdentityProviderIntentRequest{IdpId: "1", Content: &userv2.StartIdentityProviderIntentRequest_Urls{
+				Urls: &userv2.RedirectURLs{SuccessUrl: "%zz", FailureUrl: "https://a.example"},
+			}},
+			"invalid StartIdentityProviderIntentRequest.Urls" + nested +
+				"invalid RedirectURLs.SuccessUrl: value must be a valid URI | caused by: parse \"%zz\": invalid URL escape \"%zz\"",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/idp/idptest"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -91,6 +92,21 @@ var exchanges = []exchange{
 	{"user-recovery-codes", "POST", "/v2/users/ada/recovery_codes", `{"count": 2}`, nil},
 	{"user-methods-one-time", "GET", "/v2/users/cleo/authentication_methods", ``, nil},
 	{"user-factors", "POST", "/v2/users/cleo/authentication_factors/_search", ``, nil},
+	{"idp-start", "POST", "/v2/idp_intents", `{"idpId": "google", "urls": {
+		"successUrl": "https://login.example.com/ok", "failureUrl": "https://login.example.com/failed", "loginHint": "ada"}}`, nil},
+	{"idp-start-unknown", "POST", "/v2/idp_intents", `{"idpId": "unknown", "urls": {"successUrl": "https://a.example", "failureUrl": "https://a.example"}}`, nil},
+	{"idp-start-ldap", "POST", "/v2/idp_intents", `{"idpId": "google", "ldap": {"username": "ada", "password": "x"}}`, nil},
+	{"idp-start-without-content", "POST", "/v2/idp_intents", `{"idpId": "google"}`, nil},
+	{"idp-retrieve", "POST", "/v2/idp_intents/{intent}", `{"idpIntentToken": "{intentToken}"}`, nil},
+	{"idp-retrieve-forged", "POST", "/v2/idp_intents/{intent}", `{"idpIntentToken": "AAAA"}`, nil},
+	{"user-link", "POST", "/v2/users/ada/links", `{"idpLink": {"idpId": "google", "userId": "ada-at-google", "userName": "ada.l"}}`, nil},
+	{"user-link-taken", "POST", "/v2/users/bob/links", `{"idpLink": {"idpId": "google", "userId": "ada-at-google", "userName": "ada.l"}}`, nil},
+	{"user-links", "POST", "/v2/users/ada/links/_search", `{}`, nil},
+	{"user-methods-idp", "GET", "/v2/users/ada/authentication_methods", ``, nil},
+	{"create-intent", "POST", "/v2/sessions", `{"checks": {"user": {"userId": "ada"}, "idpIntent": {"idpIntentId": "{intent}", "idpIntentToken": "{intentToken}"}}}`, nil},
+	{"create-intent-again", "POST", "/v2/sessions", `{"checks": {"user": {"userId": "ada"}, "idpIntent": {"idpIntentId": "{intent}", "idpIntentToken": "{intentToken}"}}}`, nil},
+	{"user-unlink", "DELETE", "/v2/users/ada/links/google/ada-at-google", ``, nil},
+	{"user-unlink-missing", "DELETE", "/v2/users/ada/links/google/ada-at-google", ``, nil},
 }
 
 // stableHeaders are those of an answer that belong to the contract.
@@ -100,8 +116,11 @@ var stableHeaders = []string{
 
 func TestRESTAnswersAreTheGoldenOnes(t *testing.T) {
 	t.Parallel()
-	c := newREST(t, apptest.Options{Env: map[string]string{"STEPUP_LOCKOUT_LIMIT": "1"}})
+	stub := idptest.NewStub(t)
+	c := newREST(t, apptest.Options{Env: map[string]string{"STEPUP_LOCKOUT_LIMIT": "1"}, Providers: providers(stub)})
 	known := goldenWorld(t, c)
+	waiting := signIn(t, c.Service, stub, "ada-at-google")
+	known["intent"], known["intentToken"], known["issuer"] = waiting.id, waiting.token, stub.Issuer
 	for _, x := range exchanges {
 		t.Run(x.name, func(t *testing.T) {
 			header := make([]string, len(x.header))
@@ -156,7 +175,7 @@ func (n names) stable(key, value string) string {
 			return "{" + name + "}"
 		}
 	}
-	if slices.Contains([]string{"sessionId", "sessionToken", "otpSms", "otpEmail", "uri", "secret", "recoveryCodes"}, key) {
+	if slices.Contains([]string{"sessionId", "sessionToken", "otpSms", "otpEmail", "uri", "secret", "recoveryCodes", "authUrl", "idToken"}, key) {
 		return placeholder
 	}
 	return strings.ReplaceAll(value, "\u00a0", " ") // protojson's errors have either space, by build

@@ -25,7 +25,7 @@ const providerID = "google"
 // signedIn is a sign-in at the provider that waits to be used.
 type signedIn struct{ id, token string }
 
-func signIn(t *testing.T, s *apptest.Service, stub *idptest.Stub, login string) signedIn {
+func signIn(t testing.TB, s *apptest.Service, stub *idptest.Stub, login string) signedIn {
 	t.Helper()
 	c := s.SignInAt(t, stub, providerID, login)
 	return signedIn{c.ID, c.Token}

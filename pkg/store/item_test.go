@@ -124,7 +124,7 @@ func (w weird) BatchGet(_ context.Context, keys []table.Key) ([]table.Item, erro
 
 func (w weird) Query(_ context.Context, q table.Query) (table.Page, error) {
 	var page table.Page
-	for _, sk := range []string{"A", "GUARD", "other"} {
+	for _, sk := range []string{"A", "GUARD", "LINK#x", "other"} {
 		page.Rows = append(page.Rows, table.Row{Key: table.Key{PK: q.PK, SK: sk}, Attrs: w.item})
 	}
 	return page, nil
@@ -144,7 +144,9 @@ func readAll(ctx context.Context, item table.Item) []error {
 	_, key := s.Key(ctx, "id")
 	_, keys := s.Keys(ctx)
 	_, all := s.AllUserIDs(ctx)
-	return []error{load, guard, named, sessions, users, one, key, keys, all}
+	_, intent := s.Intent(ctx, "id")
+	_, linked := s.LinkedUser(ctx, "p", "x")
+	return []error{load, guard, named, sessions, users, one, key, keys, all, intent, linked}
 }
 
 func TestUnreadableItemIsAnInternalFaultThatNamesTheAttribute(t *testing.T) {
@@ -213,6 +215,7 @@ var names = []string{
 	"v", "tok", "cr", "ch", "by", "exp", "end", "usr", "pw", "md", "ua", "id", "org", "at", "ep", "fp", "ip", "d", "h",
 	"un", "gn", "fn", "nn", "dn", "lang", "g", "em", "emv", "ph", "phv", "pwh", "pwc", "st", "pwat", "att", "n", "til", "w", "u",
 	"name", "role", "sec", "rev", "ttl", "born", "byUser", "password",
+	"r", "idp", "ext", "ok", "ko", "said", "k",
 }
 
 // FuzzDecode has a table return any item for any key: whatever it is, it is decoded or
