@@ -65,7 +65,7 @@ func TestProvidersAreReadFromWhereTheConfigurationSays(t *testing.T) {
 		c := withProviders(t, where)
 		c.Table, c.Keyring = "table", "stepup/keyring"
 		c.SecretsEndpoint = secrets(t, map[string]string{"stepup/keyring": string(keyringText(t)), "stepup/providers": oneProvider})
-		if _, err := app.OnAWS(t.Context(), c, environment(c), ambient()); err != nil {
+		if _, err := app.OnAWS(t.Context(), c, environment(), ambient()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -97,7 +97,7 @@ func TestProvidersThatCannotBeReadStopTheStartByNameAndAreNotRepeated(t *testing
 		}
 		c.Table, c.Keyring = "table", "stepup/keyring"
 		c.SecretsEndpoint = secrets(t, map[string]string{"stepup/keyring": string(keyringText(t))})
-		_, err = app.OnAWS(t.Context(), c, environment(c), ambient())
+		_, err = app.OnAWS(t.Context(), c, environment(), ambient())
 		if err == nil || !strings.HasPrefix(err.Error(), "STEPUP_IDENTITY_PROVIDERS: ") || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s on AWS: %v", name, err)
 		}
