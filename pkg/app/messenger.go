@@ -12,8 +12,8 @@ import (
 
 // messenger makes the domain's messages into rendered ones and sends them.
 type messenger struct {
-	notifier  notify.Notifier
-	router    notify.Router
+	renderer  *notify.Renderer
+	sender    notify.Router
 	site      string
 	linkHosts []string
 }
@@ -26,8 +26,8 @@ func newMessenger(c config.Config, sender notify.Router) (*messenger, error) {
 		return nil, fmt.Errorf("STEPUP_TEMPLATES: %w", err)
 	}
 	return &messenger{
-		notifier:  notify.Notifier{Renderer: renderer, Sender: sender},
-		router:    sender,
+		renderer:  renderer,
+		sender:    sender,
 		site:      c.Site,
 		linkHosts: c.LinkHosts,
 	}, nil
@@ -54,7 +54,7 @@ func (m *messenger) Accepts(p sending.Purpose, urlTemplate string) error {
 }
 
 // Carries implements sending.Messenger.
-func (m *messenger) Carries(c sending.Channel) bool { return m.router.Carries(notify.Channel(c)) }
+func (m *messenger) Carries(c sending.Channel) bool { return m.sender.Carries(notify.Channel(c)) }
 
 // Deliver implements sending.Messenger.
 func (m *messenger) Deliver(ctx context.Context, message sending.Message) error {
@@ -62,7 +62,8 @@ func (m *messenger) Deliver(ctx context.Context, message sending.Message) error 
 	if err != nil {
 		return err
 	}
-	_, err = m.notifier.Notify(ctx, notify.Message{
+	notifier := notify.Notifier{Renderer: m.renderer, Sender: m.sender}
+	_, err = notifier.Notify(ctx, notify.Message{
 		Kind: kindOf(message.Purpose), To: message.To, Language: message.Language,
 		Data: notify.Data{
 			Code: message.Code, URL: link, Domain: m.site, Expiry: message.Expiry, UserID: message.UserID,

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/idp/idptest"
+	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/server"
 )
 
@@ -27,6 +29,37 @@ func TestOnlyABrowserThatComesBackUsesTheCodeUp(t *testing.T) {
 	a := send(c.Handler, request(http.MethodGet, callback, ""))
 	if a.status != http.StatusSeeOther || !strings.HasPrefix(a.header.Get("Location"), "https://login.example.com/ok?") || a.body != "" {
 		t.Errorf("got %d to %q: %q", a.status, a.header.Get("Location"), a.body)
+	}
+}
+
+// Whatever comes to the callback, the answer repeats nothing of it and leads nowhere.
+func TestABadCallbackIsRefusedInPlainWords(t *testing.T) {
+	t.Parallel()
+	stub := idptest.NewStub(t)
+	c := newREST(t, apptest.Options{Providers: providers(stub)})
+	callback, err := url.Parse(stub.SignIn(t, c.StartAt(t, providerID), "ada"))
+	check(t, err)
+	used := callback.RequestURI()
+	if a := send(c.Handler, request(http.MethodGet, used, "")); a.status != http.StatusSeeOther {
+		t.Fatalf("the first use: %d %s", a.status, a.body)
+	}
+	for name, target := range map[string]string{
+		"nothing": "/idps/callback", "no state": "/idps/callback?code=x", "made up state": "/idps/callback?state=%3Cscript%3E&code=x",
+		"a second time": used, "broken query": "/idps/callback?state=%zz", "error without state": "/idps/callback?error=access_denied",
+	} {
+		a := send(c.Handler, request(http.MethodGet, target, ""))
+		if a.status < 400 || a.status >= 500 || a.header.Get("Location") != "" {
+			t.Errorf("%s: %d to %q", name, a.status, a.header.Get("Location"))
+		}
+		if a.header.Get("Cache-Control") != "no-store" || a.header.Get("Referrer-Policy") != "no-referrer" {
+			t.Errorf("%s: headers %v", name, a.header)
+		}
+		if q, _ := url.ParseQuery(callback.RawQuery); len(a.body) > 500 || contains(a.body, "<script>", q.Get("state"), q.Get("code")) {
+			t.Errorf("%s: the answer repeats the request: %s", name, a.body)
+		}
+	}
+	if _, err := c.Intents.Callback(context.Background(), intent.Answer{}); err == nil {
+		t.Error("an empty answer passes")
 	}
 }
 
