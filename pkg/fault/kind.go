@@ -94,6 +94,16 @@ func (k Kind) row() rendering {
 	return renderings[k]
 }
 
+// ParseKind returns the kind of that name, and Internal for a name that is none.
+func ParseKind(name string) Kind {
+	for _, k := range Kinds() {
+		if k.String() == name {
+			return k
+		}
+	}
+	return Internal
+}
+
 // String returns the kind's name as it stands in logs and metrics.
 func (k Kind) String() string { return k.row().name }
 

@@ -1,6 +1,7 @@
 package otp
 
 import (
+	"encoding/hex"
 	"fmt"
 	"io"
 	"time"
@@ -23,6 +24,9 @@ type Challenge struct {
 
 // ChallengeID is 128 random bits.
 type ChallengeID [16]byte
+
+// String returns the bits in hexadecimal.
+func (id ChallengeID) String() string { return hex.EncodeToString(id[:]) }
 
 // NewChallenge opens a code under the ring's current key. It fails only when random
 // does.

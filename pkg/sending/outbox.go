@@ -22,6 +22,9 @@ const (
 
 // Message is a code on its way to a person.
 type Message struct {
+	// ID tells a message that is sent again, because nobody knows whether it left, from
+	// another one. A sender that can tells the provider.
+	ID      string
 	Purpose Purpose
 	Channel Channel
 	// To is a mail address, or a number in E.164 form.
@@ -102,6 +105,22 @@ func (o *Outbox) Add(m Message, p Policy, used Usage, now time.Time) *fault.Faul
 	})
 	o.messages = append(o.messages, m)
 	return nil
+}
+
+// Due is a message that a committed decision owes, as far as the state that the decision
+// left does not say it already: the code and the address are derived again.
+type Due struct {
+	Purpose     Purpose
+	URLTemplate string
+}
+
+// Due lists what the commit leaves to be delivered.
+func (o *Outbox) Due() []Due {
+	var all []Due
+	for _, m := range o.messages {
+		all = append(all, Due{m.Purpose, m.URLTemplate})
+	}
+	return all
 }
 
 // Subjects lists what was counted, so that a lost race can load it.

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/session"
@@ -24,7 +26,10 @@ type door struct {
 }
 
 // message is a request with generated field validation.
-type message interface{ Validate() error }
+type message interface {
+	proto.Message
+	Validate() error
+}
 
 // admit authenticates the caller and then validates the message, in that order, so
 // that a stranger learns nothing about the rules. Only the first violation is

@@ -67,6 +67,9 @@ func (s *userServer) setContact(ctx context.Context, r aboutUser, c user.Update)
 	if err != nil {
 		return nil, nil, err
 	}
+	if c.Once, err = once(ctx, caller, r); err != nil {
+		return nil, nil, err
+	}
 	u, err := s.service.Update(ctx, caller, r.GetUserId(), c)
 	if err != nil {
 		return nil, nil, err
@@ -86,6 +89,9 @@ func (s *userServer) sendCode(ctx context.Context, r aboutUser, ask user.CodeReq
 	operation := s.service.SendEmailCode
 	if c == sending.SMS {
 		operation = s.service.SendPhoneCode
+	}
+	if ask.Once, err = once(ctx, caller, r); err != nil {
+		return nil, nil, err
 	}
 	u, err := operation(ctx, caller, r.GetUserId(), ask)
 	if err != nil {
@@ -164,4 +170,4 @@ func phoneOf(p *pb.SetHumanPhone) (user.Contact, *user.CodeRequest) {
 }
 
 // returned is the code that the caller asked to be handed, nil when it was sent.
-func returned(u user.Result, c sending.Channel) *string { return optional(u.Codes[c]) }
+func returned(u user.Result, c sending.Channel) *string { return optional(u.Code(c)) }

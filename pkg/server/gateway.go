@@ -25,6 +25,7 @@ func newGateway(sessions sessionv2.SessionServiceServer, users userv2.UserServic
 		}),
 		runtime.WithErrorHandler(gatewayError),
 		runtime.WithRoutingErrorHandler(routingError),
+		runtime.WithForwardResponseOption(unlessNew),
 		runtime.WithForwardResponseOption(created),
 		// Methods read the request's own headers. What the gateway copies nobody
 		// reads, and it complains in lines of its own about what it cannot copy.
@@ -50,9 +51,13 @@ func created(_ context.Context, w http.ResponseWriter, m proto.Message) error {
 	return nil
 }
 
-// gatewayError renders what a method returned, or what the gateway itself says of a
+// gatewayError ends a Get of what the client has, renders what a method returned, or what the gateway itself says of a
 // message that it cannot read: that comes as a gRPC status.
 func gatewayError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+	if errors.Is(err, errNotModified) {
+		notModified(w)
+		return
+	}
 	renderREST(ctx, w, faultOf(err))
 }
 

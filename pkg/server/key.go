@@ -19,8 +19,12 @@ func (s *userServer) CreatePasskeyRegistrationLink(ctx context.Context, r *pb.Cr
 	if err != nil {
 		return nil, err
 	}
+	named, err := once(ctx, caller, r)
+	if err != nil {
+		return nil, err
+	}
 	u, code, err := s.service.CreatePasskeyLink(ctx, caller, r.GetUserId(), user.CodeRequest{
-		Return: r.GetReturnCode() != nil, URLTemplate: r.GetSendLink().GetUrlTemplate(),
+		Return: r.GetReturnCode() != nil, URLTemplate: r.GetSendLink().GetUrlTemplate(), Once: named,
 	})
 	if err != nil {
 		return nil, err

@@ -31,6 +31,7 @@ func (c Config) wrap(h http.Handler) http.Handler {
 // context and belongs to the one goroutine that serves the request.
 type exchange struct {
 	header http.Header // of the request
+	answer http.Header // of the response, as long as nothing is written
 	host   string      // that the request was sent to, without port
 	caller string
 	fault  *fault.Fault
@@ -44,7 +45,7 @@ func exchangeOf(ctx context.Context) *exchange {
 	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
 		return x
 	}
-	return &exchange{header: http.Header{}}
+	return &exchange{header: http.Header{}, answer: http.Header{}}
 }
 
 // observe gives a request its id, survives its panics and writes its log line. The
@@ -52,7 +53,7 @@ func exchangeOf(ctx context.Context) *exchange {
 func (c Config) observe(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := c.Now()
-		x := &exchange{header: r.Header, host: hostname(r)}
+		x := &exchange{header: r.Header, answer: w.Header(), host: hostname(r)}
 		id := c.requestID(r.Header.Get(RequestIDHeader))
 		w.Header().Set(RequestIDHeader, id)
 		w.Header().Set("Cache-Control", "no-store")
@@ -164,11 +165,11 @@ func (c Config) cors() *cors.Cors {
 		AllowedMethods:   []string{"OPTIONS", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"},
 		AllowedHeaders: []string{
 			"Authorization", "Content-Type", "X-Zitadel-Orgid", "X-Grpc-Web", "X-User-Agent", "Grpc-Timeout",
-			"Connect-Protocol-Version", "Connect-Timeout-Ms", RequestIDHeader,
+			"Connect-Protocol-Version", "Connect-Timeout-Ms", RequestIDHeader, IdempotencyHeader, "If-Match", "If-None-Match",
 		},
 		ExposedHeaders: []string{
 			"Location", "Content-Length", "Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin",
-			"Retry-After", RequestIDHeader,
+			"Retry-After", "ETag", RequestIDHeader,
 		},
 		MaxAge: 600,
 	})

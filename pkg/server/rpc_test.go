@@ -193,7 +193,7 @@ func newFixture(t *testing.T) *fixture {
 	f.passkey, f.u2f = begin(t, f.Service, "pia", passkey.Passkey), begin(t, f.Service, "pia", passkey.U2F)
 	f.signedIn = signIn(t, f.Service, stub, "grace")
 	vera := unproved(t, f.Service, "vera")
-	f.emailCode, f.phoneCode = vera.Codes[sending.Email], vera.Codes[sending.SMS]
+	f.emailCode, f.phoneCode = vera.Code(sending.Email), vera.Code(sending.SMS)
 	f.person(t, "wrong", apptest.Password)
 	f.person(t, "right", apptest.Password)
 	f.person(t, "locked", apptest.Password)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"net/netip"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/stepup-auth/stepup/pkg/access"
 	objectv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	pb "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
 	"github.com/stepup-auth/stepup/pkg/passkey"
@@ -26,7 +28,7 @@ func (s *sessionServer) CreateSession(ctx context.Context, r *pb.CreateSessionRe
 	if err != nil {
 		return nil, err
 	}
-	step, err := stepOf(r)
+	step, err := stepOf(ctx, caller, r)
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +40,7 @@ func (s *sessionServer) CreateSession(ctx context.Context, r *pb.CreateSessionRe
 	if err != nil {
 		return nil, err
 	}
+	tag(ctx, result.Details.Sequence)
 	return &pb.CreateSessionResponse{
 		Details:      s.details(result.Details),
 		SessionId:    result.SessionID,
@@ -53,11 +56,15 @@ func (s *sessionServer) SetSession(ctx context.Context, r *pb.SetSessionRequest)
 	if err != nil {
 		return nil, err
 	}
-	step, err := stepOf(r)
+	step, err := stepOf(ctx, caller, r)
 	if err != nil {
 		return nil, err
 	}
-	result, err := s.service.Set(ctx, caller, session.Set{SessionID: r.GetSessionId(), Step: step})
+	allowed, err := match(ctx)
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.service.Set(ctx, caller, session.Set{SessionID: r.GetSessionId(), Match: allowed, Step: step})
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +72,7 @@ func (s *sessionServer) SetSession(ctx context.Context, r *pb.SetSessionRequest)
 	if err != nil {
 		return nil, err
 	}
+	tag(ctx, result.Details.Sequence)
 	return &pb.SetSessionResponse{
 		Details:      s.details(result.Details),
 		SessionToken: result.Token,
@@ -82,7 +90,8 @@ func (s *sessionServer) GetSession(ctx context.Context, r *pb.GetSessionRequest)
 	if err != nil {
 		return nil, err
 	}
-	return &pb.GetSessionResponse{Session: sessionMessage(view)}, nil
+	response := &pb.GetSessionResponse{Session: sessionMessage(view)}
+	return response, tagView(ctx, response)
 }
 
 // ListSessions implements the RPC of that name.
@@ -133,14 +142,20 @@ func (s *sessionServer) details(d session.Details) *objectv2.Details {
 
 // stepRequest is what CreateSession and SetSession have in common.
 type stepRequest interface {
+	proto.Message
 	lifetimer
 	GetChecks() *pb.Checks
 	GetMetadata() map[string][]byte
 	GetChallenges() *pb.RequestChallenges
 }
 
-func stepOf(r stepRequest) (session.Step, error) {
+func stepOf(ctx context.Context, caller access.Caller, r stepRequest) (session.Step, error) {
+	named, err := once(ctx, caller, r)
+	if err != nil {
+		return session.Step{}, err
+	}
 	step := session.Step{
+		Once:       named,
 		Metadata:   r.GetMetadata(),
 		Lifetime:   lifetimeOf(r),
 		Challenges: requestedOf(r.GetChallenges()),

@@ -41,6 +41,9 @@ func (s *userServer) AddHumanUser(ctx context.Context, r *pb.AddHumanUserRequest
 	if n.Organization = r.GetOrganization().GetOrgId(); n.Organization == "" {
 		n.Organization = organizationHeader(ctx)
 	}
+	if n.Once, err = once(ctx, caller, r); err != nil {
+		return nil, err
+	}
 	u, err := s.service.Create(ctx, caller, n)
 	if err != nil {
 		return nil, err
@@ -66,6 +69,9 @@ func (s *userServer) CreateUser(ctx context.Context, r *pb.CreateUserRequest) (*
 	}
 	n := newHuman(r.GetHuman())
 	n.ID, n.Username, n.Organization = r.GetUserId(), r.GetUsername(), r.GetOrganizationId()
+	if n.Once, err = once(ctx, caller, r); err != nil {
+		return nil, err
+	}
 	u, err := s.service.Create(ctx, caller, n)
 	if err != nil {
 		return nil, err
@@ -124,6 +130,9 @@ func (s *userServer) UpdateHumanUser(ctx context.Context, r *pb.UpdateHumanUserR
 	}
 	change, err := updateOf(r)
 	if err != nil {
+		return nil, err
+	}
+	if change.Once, err = once(ctx, caller, r); err != nil {
 		return nil, err
 	}
 	u, err := s.service.Update(ctx, caller, r.GetUserId(), change)

@@ -1,8 +1,10 @@
 package session
 
 import (
+	"slices"
 	"time"
 
+	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/sending"
 )
@@ -16,11 +18,20 @@ type Create struct {
 // Set changes a session.
 type Set struct {
 	SessionID string
+	// Match lets the step happen only to a session in a state that the caller knows.
+	Match Match
 	Step
 }
 
+// Match lists the sequences that a session may have; nil is any.
+type Match []uint64
+
+func (m Match) allows(s *Session) bool { return m == nil || slices.Contains(m, s.Sequence) }
+
 // Step is what Create and Set have in common. The zero Step changes nothing.
 type Step struct {
+	// Once makes the step one that can be repeated without a second effect.
+	Once   idempotency.Request
 	Checks Checks
 	// Metadata is merged; an empty value deletes its key.
 	Metadata map[string][]byte

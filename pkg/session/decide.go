@@ -9,6 +9,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/id"
+	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/keyring"
 	"github.com/stepup-auth/stepup/pkg/sending"
@@ -45,13 +46,24 @@ type decision struct {
 
 // create decides the first step of a new session.
 func (d *decision) create(ctx context.Context, caller access.Caller, c Create) (*fault.Fault, error) {
-	sessionID, err := id.New(d.random)
+	if d.loaded.Session != nil { // which a request of this name created when its receipt was forgotten
+		return idempotency.ErrReused, nil
+	}
+	sessionID, err := c.id(d.random)
 	if err != nil {
 		return nil, err
 	}
 	d.session = &Session{ID: sessionID, Creator: caller.ID, Created: d.now, Agent: c.Agent}
 	d.changed = true
 	return d.step(ctx, c.Step)
+}
+
+// id is drawn, or follows from the name of the request.
+func (c Create) id(random io.Reader) (string, error) {
+	if c.Once.None() {
+		return id.New(random)
+	}
+	return c.Once.ID(), nil
 }
 
 // set decides a further step, in the order of the wire contract, section 1.3, but
@@ -73,6 +85,9 @@ func (d *decision) set(ctx context.Context, caller access.Caller, c Set) (*fault
 		return d.ended(c.Checks), nil
 	case d.session.Expired(d.now):
 		return ErrExpired, nil
+	}
+	if !c.Match.allows(d.session) {
+		return ErrMoved, nil
 	}
 	return d.step(ctx, c.Step)
 }
@@ -167,8 +182,13 @@ func (d *decision) change(denied *fault.Fault) Change {
 	return c
 }
 
+// userChanged reports whether a step counted something for the user.
+func (d *decision) userChanged() bool {
+	return d.user != nil && d.user.Guard.Version != d.loaded.User.Guard.Version
+}
+
 // empty reports whether there is nothing to commit and nothing to rely on.
-func (c Change) empty() bool { return c.New == nil && !c.userChanged() && !c.Rely }
+func (c Change) empty() bool { return c.New == nil && !c.Gone && !c.userChanged() && !c.Rely }
 
 func (c Change) userChanged() bool {
 	return c.NewUser != nil && c.NewUser.Guard.Version != c.OldUser.Guard.Version

@@ -14,6 +14,9 @@ var (
 	ErrPasswordNoUser = fault.New(fault.FailedPrecondition, "COMMAND-Sfw3f", "User ID missing")
 	ErrPasswordGone   = fault.New(fault.FailedPrecondition, "COMMAND-3n77z", "User could not be found")
 	ErrLifetime       = fault.New(fault.InvalidArgument, "COMMAND-asEG4", "Session lifetime must not be less than 0")
+	// ErrMoved is a state other than the one that the caller knows (RFC 9110, section
+	// 15.5.13).
+	ErrMoved = fault.New(fault.PreconditionNotMet, "STEPUP-if-match-failed", "Session has changed")
 
 	// ErrUserNotActive carries the raw key as its text, because clients of the
 	// original match exactly that.

@@ -6,27 +6,37 @@ import (
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/sending"
 )
 
 // send counts a message and keeps it until after the commit.
 func (d *decision) send(k codeKind, ask RequestCode, code string) *fault.Fault {
-	m := sending.Message{
-		Purpose: k.purpose, Channel: k.channel, To: k.address(d.user).Address, Code: code, Expiry: codeLife,
-		URLTemplate: ask.URLTemplate, SessionID: d.session.ID, UserID: d.user.ID, Organization: d.user.Organization,
-		LoginName: d.user.LoginName(), DisplayName: d.user.DisplayName(), Language: d.user.Profile.Language,
-	}
+	m := d.message(k, ask.URLTemplate, code)
 	used := d.loaded.Usage[sending.Subject{Channel: m.Channel, Address: m.To}]
 	return d.outbox.Add(m, d.config.Sending[k.channel], used, d.now)
+}
+
+// message is what carries a code to the user. Its id is that of the code.
+func (d *decision) message(k codeKind, urlTemplate, code string) sending.Message {
+	return sending.Message{
+		ID: k.challenge(d.session).ID.String(), Purpose: k.purpose, Channel: k.channel, To: k.address(d.user).Address, Code: code,
+		Expiry: codeLife, URLTemplate: urlTemplate, SessionID: d.session.ID, UserID: d.user.ID,
+		Organization: d.user.Organization, LoginName: d.user.LoginName(), DisplayName: d.user.DisplayName(),
+		Language: d.user.Profile.Language,
+	}
 }
 
 // deliver sends the messages of a committed decision. When the provider refuses one,
 // the step is taken back as far as the caller can see: the session is as before, its
 // token included, and the address may be tried again at once.
-func (s *Service) deliver(ctx context.Context, d *decision) error {
+func (s *Service) deliver(ctx context.Context, d *decision, once idempotency.Request) error {
 	refunds, err := d.outbox.Deliver(ctx, s.c.Messenger)
 	if err != nil {
 		return s.takeBack(ctx, d, refunds, err)
+	}
+	if r, err := d.session.Receipts.Find(d.ring, once); err == nil && r != nil && len(r.Due) > 0 {
+		s.settled(ctx, d, *r)
 	}
 	return nil
 }
@@ -36,6 +46,8 @@ func (s *Service) deliver(ctx context.Context, d *decision) error {
 const takeBackTimeout = time.Second
 
 // takeBack puts the session back as it was and releases the sends that did not happen.
+// Nobody has seen a session that was just created, so it is gone without a trace, and the
+// same request may create it again.
 func (s *Service) takeBack(ctx context.Context, d *decision, refunds []sending.Send, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeBackTimeout)
 	defer cancel()
@@ -44,7 +56,7 @@ func (s *Service) takeBack(ctx context.Context, d *decision, refunds []sending.S
 		undo.New = before.Clone()
 		undo.New.Revision = d.session.Revision + 1
 	} else {
-		undo.New = d.session.tombstone(d.now)
+		undo.Gone = true
 	}
 	if err := s.c.Store.Commit(ctx, undo); err != nil {
 		return fault.From(cause).Wrap(fmt.Errorf("%w; and the step could not be taken back: %w", cause, err))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/keyring"
 	"github.com/stepup-auth/stepup/pkg/passkey"
@@ -57,7 +58,11 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, c Create) (R
 	if err := c.Agent.validate(); err != nil {
 		return Result{}, err
 	}
-	return s.take(ctx, Ref{}, c.Step, func(d *decision) (*fault.Fault, error) {
+	ref := Ref{}
+	if !c.Once.None() {
+		ref.SessionID = c.Once.ID()
+	}
+	return s.take(ctx, ref, c.Step, func(d *decision) (*fault.Fault, error) {
 		if denied, err := d.userCanStart(ctx, c.Checks); denied != nil || err != nil {
 			return denied, err
 		}
@@ -96,25 +101,42 @@ func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*dec
 		if err != nil {
 			return err
 		}
+		known, err := d.receipt(step.Once)
+		if err != nil {
+			return err
+		}
+		if known != nil {
+			result, err = s.repeat(ctx, d, *known)
+			return err
+		}
 		d.proof, d.answer, d.forged = proof, answer, forged
 		denied, err := decide(d)
 		if err != nil {
 			return err
 		}
 		ref.Subjects = d.outbox.Subjects()
-		if err := s.commit(ctx, d.change(denied)); err != nil {
-			return err
-		}
-		if denied != nil {
-			return denied
-		}
-		if err := s.deliver(ctx, d); err != nil {
-			return err
-		}
-		result, err = s.answer(d)
+		result, err = s.conclude(ctx, d, step.Once, denied)
 		return err
 	})
 	return result, err
+}
+
+// conclude commits a decision and only then reveals it.
+func (s *Service) conclude(ctx context.Context, d *decision, once idempotency.Request, denied *fault.Fault) (Result, error) {
+	if err := d.keep(once, denied); err != nil {
+		return Result{}, err
+	}
+	if err := s.commit(ctx, d.change(denied)); err != nil {
+		return Result{}, err
+	}
+	if denied != nil {
+		return Result{}, denied
+	}
+	result, err := s.answer(d)
+	if err != nil {
+		return Result{}, err
+	}
+	return result, s.deliver(ctx, d, once)
 }
 
 // naming adds what the checks say about whom to load.

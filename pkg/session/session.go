@@ -16,6 +16,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -41,6 +42,8 @@ type Session struct {
 	Challenges   Challenges
 	Metadata     map[string][]byte
 	Agent        UserAgent
+	// Receipts are of the requests that can be repeated.
+	Receipts idempotency.Receipts
 }
 
 // Factors are the checks that have passed. A zero time means not checked.
@@ -127,6 +130,7 @@ func (s *Session) HasToken(id TokenID) bool {
 func (s *Session) Clone() *Session {
 	c := *s
 	c.Challenges.Keys = slices.Clone(s.Challenges.Keys)
+	c.Receipts = slices.Clone(s.Receipts) // whose contents never change
 	c.Metadata = maps.Clone(s.Metadata)
 	for k, v := range c.Metadata {
 		c.Metadata[k] = slices.Clone(v)

@@ -76,6 +76,8 @@ type Change struct {
 	// Old and New are the session before and after. New is nil when the session
 	// stays as it is, Old is nil when it is created.
 	Old, New *Session
+	// Gone takes the old session away, as if it had never been created.
+	Gone bool
 	// OldUser and NewUser are the user before and after; the user is written when
 	// their versions differ.
 	OldUser, NewUser *user.User

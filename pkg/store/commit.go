@@ -24,8 +24,11 @@ func (s *Store) Commit(ctx context.Context, c session.Change) error {
 		return err
 	}
 	var ops []table.Op
-	if c.New != nil {
+	switch {
+	case c.New != nil:
 		ops = append(ops, sessionOp(c.Old, c.New))
+	case c.Gone:
+		ops = append(ops, table.Delete(sessionKey(c.Old.ID), atRevision(c.Old.Revision)))
 	}
 	switch {
 	case c.NewUser != nil && c.NewUser.Guard.Version != c.OldUser.Guard.Version:
@@ -103,10 +106,12 @@ func (s *Store) SaveUser(ctx context.Context, c user.Change) error {
 func sessionOp(old, changed *session.Session) table.Op {
 	cond := table.NotExists()
 	if old != nil {
-		cond = table.Eq(table.At(attrRevision), int64(old.Revision))
+		cond = atRevision(old.Revision)
 	}
 	return table.Put(sessionKey(changed.ID), sessionItem(changed), cond)
 }
+
+func atRevision(r uint64) table.Condition { return table.Eq(table.At(attrRevision), int64(r)) }
 
 func atVersion(v uint64) table.Condition { return table.Eq(table.At(attrVersion), int64(v)) }
 
@@ -160,10 +165,14 @@ func (s *Store) write(ctx context.Context, ops []table.Op, marker []byte) error 
 	return err
 }
 
-// isOurs reports whether the item that refused a write is the one it meant to make.
+// isOurs reports whether the item that refused a write is the one it meant to make, or is
+// gone as it should.
 // Every kind of item that is written alone carries fresh randomness: a guard and an
 // intent their marker, a session its token id.
 func isOurs(op table.Op, stored table.Item) bool {
+	if op.Kind == table.OpDelete && stored == nil {
+		return true
+	}
 	for _, name := range []string{attrMarker, attrToken} {
 		wanted, ok := op.Item[name].([]byte)
 		if found, _ := stored[name].([]byte); ok && bytes.Equal(wanted, found) {

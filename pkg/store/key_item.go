@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/stepup-auth/stepup/pkg/passkey"
@@ -132,17 +131,7 @@ func putChallenges(r *record, open []passkey.Challenge) {
 }
 
 func decodeChallenges(r *record) []passkey.Challenge {
-	var open []passkey.Challenge
-	for _, v := range get[[]any](r, attrKeyChallenges) {
-		m, ok := v.(map[string]any)
-		if !ok && r.err == nil {
-			r.err = fmt.Errorf("a challenge is %T", v)
-		}
-		n := &record{item: m}
-		open = append(open, decodeChallenge(n))
-		r.adopt(n)
-	}
-	return open
+	return decodeList(r, attrKeyChallenges, decodeChallenge)
 }
 
 func keyFactorMap(f session.KeyFactor) map[string]any {

@@ -72,6 +72,7 @@ func sessionItem(s *session.Session) table.Item {
 	putChallenges(r, s.Challenges.Keys)
 	r.putMap(attrMetadata, metadataMap(s.Metadata))
 	r.putMap(attrAgent, agentMap(s.Agent))
+	putReceipts(r, s.Receipts)
 	put(r, attrTTL, sessionTTL(s))
 	if s.TerminatedAt.IsZero() {
 		putIndexKeys(r, s)
@@ -195,6 +196,7 @@ func decodeSession(id string, item table.Item) (*session.Session, error) {
 		},
 		Metadata: decodeMetadata(r),
 		Agent:    decodeAgent(r),
+		Receipts: decodeReceipts(r),
 	}
 	if n := copy(s.TokenID[:], get[[]byte](r, attrToken)); n != len(s.TokenID) && r.err == nil {
 		r.err = fmt.Errorf("attribute %q holds %d bytes", attrToken, n)

@@ -122,6 +122,7 @@ func guardItem(g *user.Guard, marker []byte) table.Item {
 		pending[string(purpose)] = codeMap(c)
 	}
 	r.putMap(attrPendingCodes, pending)
+	putReceipts(r, g.Receipts)
 	r.putBytes(attrMarker, marker)
 	if g.State == user.StateDeleted {
 		put(r, attrTTL, g.Changed.Add(deletedLife).Unix())
@@ -144,6 +145,7 @@ func decodeGuard(id string, item table.Item) (*user.Guard, error) {
 		PasswordChanged: r.getTime(attrPasswordChanged),
 		TOTPStep:        uint64(get[int64](r, attrStep)),
 		RecoveryCodes:   decodeRecovery(r),
+		Receipts:        decodeReceipts(r),
 	}
 	decodeGuardCodes(r, g)
 	attempts := r.nested(attrAttempts)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/sending"
 )
 
@@ -76,7 +77,7 @@ func (s *Service) Reactivate(ctx context.Context, caller access.Caller, id strin
 // Delete removes the user and everything known of them, and ends all sessions at
 // once. The id and the login name are free again.
 func (s *Service) Delete(ctx context.Context, caller access.Caller, id string) (*User, error) {
-	t := target{caller, id, access.UserDelete}
+	t := target{caller: caller, id: id, permission: access.UserDelete}
 	return s.change(ctx, t, func(u *User, now time.Time) (*fault.Fault, error) {
 		u.end(now)
 		return nil, nil
@@ -89,7 +90,7 @@ func (s *Service) administer(ctx context.Context, caller access.Caller, id strin
 	if err := caller.RequireAnywhere(access.UserWrite); err != nil {
 		return nil, err
 	}
-	t := target{caller, id, access.UserWrite}
+	t := target{caller: caller, id: id, permission: access.UserWrite}
 	return s.change(ctx, t, func(u *User, now time.Time) (*fault.Fault, error) {
 		if denied := alter(u, now); denied != nil {
 			return denied, nil
@@ -109,6 +110,8 @@ type Update struct {
 	// for none.
 	EmailCode, PhoneCode *CodeRequest
 	Password             *PasswordChange
+	// Once makes the change one that can be repeated without a second effect.
+	Once idempotency.Request
 }
 
 // Update changes what is set. Users may change their own profile; their own password
@@ -130,7 +133,7 @@ func (s *Service) Update(ctx context.Context, caller access.Caller, id string, c
 	if c, err = s.normal(c); err != nil {
 		return Result{}, err
 	}
-	t := target{caller, id, access.UserWrite}
+	t := target{caller: caller, id: id, permission: access.UserWrite, once: c.Once}
 	return s.alter(ctx, t, func(d *draft) (*fault.Fault, error) {
 		opened, denied, err := s.contactCodes(d, contacts{c.Email, c.EmailCode, c.Phone, c.PhoneCode})
 		if denied != nil || err != nil {

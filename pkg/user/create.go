@@ -8,6 +8,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/id"
+	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/phone"
 )
 
@@ -31,6 +32,8 @@ type Registration struct {
 	TOTPSecret string
 	// Links are accounts at external identity providers. The caller vouches for them.
 	Links []Link
+	// Once makes the creation one that can be repeated without a second effect.
+	Once idempotency.Request
 }
 
 // NewPassword is a password to be set: plain text or an imported hash, not both.
@@ -68,8 +71,15 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, n Registrati
 	}
 	u.Organization = organization
 	proving := contacts{&u.Email, n.EmailCode, &u.Phone, n.PhoneCode}
-	return s.run(ctx, func(d *draft) (*fault.Fault, error) { return s.openContacts(d, proving) },
-		func() (*draft, error) { return &draft{user: u.Clone()}, nil })
+	return s.run(ctx, n.Once, func(d *draft) (*fault.Fault, error) { return s.openContacts(d, proving) },
+		func() (*draft, error) {
+			d := &draft{user: u.Clone()}
+			if n.Once.None() {
+				return d, nil
+			}
+			d.earlier, err = s.c.Store.User(ctx, u.ID)
+			return d, err
+		})
 }
 
 func (s *Service) build(ctx context.Context, n Registration, now time.Time) (*User, error) {
@@ -82,6 +92,9 @@ func (s *Service) build(ctx context.Context, n Registration, now time.Time) (*Us
 		Guard:    Guard{State: StateActive},
 	}
 	var err error
+	if u.ID == "" && !n.Once.None() {
+		u.ID = n.Once.ID()
+	}
 	if u.ID == "" {
 		if u.ID, err = id.New(s.c.Random); err != nil {
 			return nil, err

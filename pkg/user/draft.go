@@ -8,6 +8,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/sending"
 )
@@ -15,20 +16,28 @@ import (
 // draft is one run of a decision about a user: a copy that the decision alters, beside
 // the original, and the messages that go with the change.
 type draft struct {
-	now    time.Time
-	old    *User // nil for a new user
-	user   *User
-	usage  map[sending.Subject]sending.Usage
-	outbox sending.Outbox
-	codes  map[sending.Channel]string
+	now time.Time
+	old *User // nil for a new user
+	// earlier is who has the id of a new user already, looked up for a named request.
+	earlier *User
+	user    *User
+	usage   map[sending.Subject]sending.Usage
+	outbox  sending.Outbox
+	// secrets are what the answer hands to the caller, by name; a code has the name of
+	// its channel.
+	secrets map[string]string
 }
 
-// Result is a changed user, with the codes that the caller asked to be returned.
+// Result is a changed user, with what the caller asked to be returned.
 type Result struct {
 	*User
 
-	Codes map[sending.Channel]string
+	secrets map[string]string
 }
+
+// Code returns the code that was asked to be returned instead of sent; empty when none
+// was.
+func (r Result) Code(c sending.Channel) string { return r.secrets[string(c)] }
 
 // Change is all that one decision writes, all or nothing.
 type Change struct {
@@ -43,11 +52,13 @@ type Change struct {
 // nothing was decided.
 type decide func(*draft) (*fault.Fault, error)
 
-// target names the user of a change and who asks for it by which right.
+// target names the user of a change and who asks for it by which right, and maybe the
+// request, so that it can be repeated.
 type target struct {
 	caller     access.Caller
 	id         string
 	permission access.Permission
+	once       idempotency.Request
 }
 
 // change alters a user without sending anything.
@@ -62,7 +73,7 @@ func (s *Service) alter(ctx context.Context, t target, decide decide) (Result, e
 	if err := selfOr(t.caller, t.id, t.permission); err != nil {
 		return Result{}, err
 	}
-	return s.run(ctx, decide, func() (*draft, error) {
+	return s.run(ctx, t.once, decide, func() (*draft, error) {
 		old, err := s.c.Store.User(ctx, t.id)
 		if err != nil {
 			return nil, err
@@ -77,7 +88,7 @@ func (s *Service) alter(ctx context.Context, t target, decide decide) (Result, e
 // run loads, decides, commits and delivers; from the start again when a race is lost.
 // What was sent to an address is assumed to be nothing on the first attempt, which the
 // commit verifies.
-func (s *Service) run(ctx context.Context, decide decide, load func() (*draft, error)) (Result, error) {
+func (s *Service) run(ctx context.Context, once idempotency.Request, decide decide, load func() (*draft, error)) (Result, error) {
 	var result Result
 	var subjects []sending.Subject
 	err := s.c.Retry.OnConflict(ctx, func() error {
@@ -89,21 +100,38 @@ func (s *Service) run(ctx context.Context, decide decide, load func() (*draft, e
 			return err
 		}
 		d.now = s.now()
+		known, err := d.receipt(s.c.Ring, once)
+		if err != nil {
+			return err
+		}
+		if known != nil {
+			result, err = s.repeat(ctx, d, *known)
+			return err
+		}
 		denied, err := decide(d)
 		if err != nil {
 			return err
 		}
 		subjects = d.outbox.Subjects()
-		if err := s.save(ctx, d, denied); err != nil {
-			return err
-		}
-		result = Result{d.user, d.codes}
-		if denied != nil {
-			return denied
-		}
-		return s.deliver(ctx, d)
+		result, err = s.conclude(ctx, d, once, denied)
+		return err
 	})
 	return result, err
+}
+
+// conclude commits a decision and only then reveals it.
+func (s *Service) conclude(ctx context.Context, d *draft, once idempotency.Request, denied *fault.Fault) (Result, error) {
+	if err := s.keep(d, once, denied); err != nil {
+		return Result{}, err
+	}
+	if err := s.save(ctx, d, denied); err != nil {
+		return Result{}, err
+	}
+	result := Result{d.user, d.secrets}
+	if denied != nil {
+		return result, denied
+	}
+	return result, s.deliver(ctx, d, once)
 }
 
 // save commits the draft, as far as it changed anything. A denied creation leaves
@@ -134,9 +162,12 @@ func (d *draft) changed(denied *fault.Fault) bool {
 // deliver sends the messages of a committed draft. When the provider refuses one, the
 // user is put back as they were, so that the call can be repeated, and the address may
 // be tried again at once.
-func (s *Service) deliver(ctx context.Context, d *draft) error {
+func (s *Service) deliver(ctx context.Context, d *draft, once idempotency.Request) error {
 	refunds, cause := d.outbox.Deliver(ctx, s.c.Messenger)
 	if cause == nil {
+		if r, err := d.user.Guard.Receipts.Find(s.c.Ring, once); err == nil && r != nil && len(r.Due) > 0 {
+			s.settled(ctx, d, *r)
+		}
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeBackTimeout)
@@ -167,18 +198,24 @@ func (d *draft) before() *User {
 
 // send counts a message about the user and keeps it until after the commit.
 func (s *Service) send(d *draft, m sending.Message) *fault.Fault {
-	m.UserID, m.Organization, m.LoginName = d.user.ID, d.user.Organization, d.user.LoginName()
-	m.DisplayName, m.Language = d.user.DisplayName(), d.user.Profile.Language
+	m = d.user.addressed(m)
 	used := d.usage[sending.Subject{Channel: m.Channel, Address: m.To}]
 	return d.outbox.Add(m, s.c.Sending[m.Channel], used, d.now)
 }
 
-// hand puts a code into the answer.
-func (d *draft) hand(c sending.Channel, code string) {
-	if d.codes == nil {
-		d.codes = make(map[sending.Channel]string)
+// addressed adds who the message is about.
+func (u *User) addressed(m sending.Message) sending.Message {
+	m.UserID, m.Organization, m.LoginName = u.ID, u.Organization, u.LoginName()
+	m.DisplayName, m.Language = u.DisplayName(), u.Profile.Language
+	return m
+}
+
+// hand puts a secret into the answer.
+func (d *draft) hand(name, secret string) {
+	if d.secrets == nil {
+		d.secrets = make(map[string]string)
 	}
-	d.codes[c] = code
+	d.secrets[name] = secret
 }
 
 // open makes the code the one that can be answered; an older one for the same purpose

@@ -77,7 +77,7 @@ func (s *Service) RegisterTOTP(ctx context.Context, caller access.Caller, id str
 	if err != nil {
 		return nil, NewTOTP{}, err
 	}
-	u, err := s.enrol(ctx, target{caller, id, access.UserCredential}, func(u *User, _ time.Time) error {
+	u, err := s.enrol(ctx, target{caller: caller, id: id, permission: access.UserCredential}, func(u *User, _ time.Time) error {
 		if u.TOTP.Confirmed {
 			return errTOTPExists
 		}
@@ -107,7 +107,7 @@ func (s *Service) importTOTP(u *User, secret string) error {
 // VerifyTOTP confirms the seed with a code of the app. The code's step is burnt, so
 // that it cannot step up a session as well.
 func (s *Service) VerifyTOTP(ctx context.Context, caller access.Caller, id, code string) (*User, error) {
-	return s.enrol(ctx, target{caller, id, access.UserCredential}, func(u *User, now time.Time) error {
+	return s.enrol(ctx, target{caller: caller, id: id, permission: access.UserCredential}, func(u *User, now time.Time) error {
 		switch {
 		case len(u.TOTP.Sealed) == 0:
 			return errTOTPMissing
@@ -130,7 +130,7 @@ func (s *Service) VerifyTOTP(ctx context.Context, caller access.Caller, id, code
 
 // RemoveTOTP takes the authenticator app away.
 func (s *Service) RemoveTOTP(ctx context.Context, caller access.Caller, id string) (*User, error) {
-	return s.enrol(ctx, target{caller, id, access.UserWrite}, func(u *User, _ time.Time) error {
+	return s.enrol(ctx, target{caller: caller, id: id, permission: access.UserWrite}, func(u *User, _ time.Time) error {
 		if len(u.TOTP.Sealed) == 0 {
 			return errTOTPMissing
 		}
@@ -141,7 +141,7 @@ func (s *Service) RemoveTOTP(ctx context.Context, caller access.Caller, id strin
 
 // AddSMSCodes lets the user receive one-time codes on their verified phone.
 func (s *Service) AddSMSCodes(ctx context.Context, caller access.Caller, id string) (*User, error) {
-	return s.enrol(ctx, target{caller, id, access.UserCredential}, func(u *User, _ time.Time) error {
+	return s.enrol(ctx, target{caller: caller, id: id, permission: access.UserCredential}, func(u *User, _ time.Time) error {
 		switch {
 		case !u.Phone.Verified:
 			return errSMSUnverified
@@ -155,7 +155,7 @@ func (s *Service) AddSMSCodes(ctx context.Context, caller access.Caller, id stri
 
 // RemoveSMSCodes undoes AddSMSCodes.
 func (s *Service) RemoveSMSCodes(ctx context.Context, caller access.Caller, id string) (*User, error) {
-	return s.enrol(ctx, target{caller, id, access.UserWrite}, func(u *User, _ time.Time) error {
+	return s.enrol(ctx, target{caller: caller, id: id, permission: access.UserWrite}, func(u *User, _ time.Time) error {
 		if !u.SMSCodes {
 			return errSMSMissing
 		}
@@ -166,7 +166,7 @@ func (s *Service) RemoveSMSCodes(ctx context.Context, caller access.Caller, id s
 
 // AddEmailCodes lets the user receive one-time codes at their verified address.
 func (s *Service) AddEmailCodes(ctx context.Context, caller access.Caller, id string) (*User, error) {
-	return s.enrol(ctx, target{caller, id, access.UserCredential}, func(u *User, _ time.Time) error {
+	return s.enrol(ctx, target{caller: caller, id: id, permission: access.UserCredential}, func(u *User, _ time.Time) error {
 		switch {
 		case !u.Email.Verified:
 			return errMailUnproved
@@ -180,7 +180,7 @@ func (s *Service) AddEmailCodes(ctx context.Context, caller access.Caller, id st
 
 // RemoveEmailCodes undoes AddEmailCodes.
 func (s *Service) RemoveEmailCodes(ctx context.Context, caller access.Caller, id string) (*User, error) {
-	return s.enrol(ctx, target{caller, id, access.UserWrite}, func(u *User, _ time.Time) error {
+	return s.enrol(ctx, target{caller: caller, id: id, permission: access.UserWrite}, func(u *User, _ time.Time) error {
 		if !u.EmailCodes {
 			return errMailMissing
 		}
@@ -203,7 +203,7 @@ func (s *Service) GenerateRecoveryCodes(ctx context.Context, caller access.Calle
 	if err != nil {
 		return nil, nil, err
 	}
-	u, err := s.enrol(ctx, target{caller, id, access.UserCredential}, func(u *User, _ time.Time) error {
+	u, err := s.enrol(ctx, target{caller: caller, id: id, permission: access.UserCredential}, func(u *User, _ time.Time) error {
 		if len(u.Guard.RecoveryCodes)+count > MaxRecoveryCodes {
 			return errRecoveryCount
 		}
@@ -236,7 +236,7 @@ func (s *Service) newRecoveryCodes(id string, count int) (codes []string, macs [
 
 // RemoveRecoveryCodes takes all unused codes away; without any it changes nothing.
 func (s *Service) RemoveRecoveryCodes(ctx context.Context, caller access.Caller, id string) (*User, error) {
-	return s.enrol(ctx, target{caller, id, access.UserWrite}, func(u *User, _ time.Time) error {
+	return s.enrol(ctx, target{caller: caller, id: id, permission: access.UserWrite}, func(u *User, _ time.Time) error {
 		u.Guard.RecoveryCodes = nil
 		return nil
 	})

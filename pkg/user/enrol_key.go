@@ -76,7 +76,7 @@ func (s *Service) RegisterKey(ctx context.Context, caller access.Caller, userID 
 	if r.Code != nil {
 		u, err = s.enrolByCode(ctx, userID, *r.Code, begin)
 	} else {
-		u, err = s.enrol(ctx, target{caller, userID, access.UserCredential}, begin)
+		u, err = s.enrol(ctx, target{caller: caller, id: userID, permission: access.UserCredential}, begin)
 	}
 	if err != nil {
 		return nil, NewKey{}, err
@@ -98,7 +98,7 @@ type KeyProof struct {
 // passkey.RelyingParties.FinishRegistration, a fault of kind NotFound or
 // FailedPrecondition for a key that is not waiting, and ErrCredentialTaken.
 func (s *Service) VerifyKey(ctx context.Context, caller access.Caller, userID string, p KeyProof) (*User, error) {
-	return s.enrol(ctx, target{caller, userID, access.UserCredential}, func(u *User, now time.Time) error {
+	return s.enrol(ctx, target{caller: caller, id: userID, permission: access.UserCredential}, func(u *User, now time.Time) error {
 		at := u.keyAt(p.Kind, p.ID)
 		switch {
 		case at < 0:
@@ -127,7 +127,7 @@ type KeyName struct {
 // RemoveKey takes a key away. No open challenge can be answered with it from then on
 // (row T7). It returns a fault of kind NotFound when the user has no such key.
 func (s *Service) RemoveKey(ctx context.Context, caller access.Caller, userID string, n KeyName) (*User, error) {
-	return s.enrol(ctx, target{caller, userID, access.UserWrite}, func(u *User, _ time.Time) error {
+	return s.enrol(ctx, target{caller: caller, id: userID, permission: access.UserWrite}, func(u *User, _ time.Time) error {
 		at := u.keyAt(n.Kind, n.ID)
 		if at < 0 {
 			return errKeyMissing

@@ -2,11 +2,11 @@ package user
 
 import (
 	"context"
-	"encoding/hex"
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/sending"
 )
@@ -45,13 +45,14 @@ func (s *Service) CreatePasskeyLink(ctx context.Context, caller access.Caller, i
 			return nil, RegistrationCode{}, err
 		}
 	}
-	var made RegistrationCode
-	r, err := s.alter(ctx, target{caller, id, access.UserPasskey}, func(d *draft) (*fault.Fault, error) {
+	t := target{caller: caller, id: id, permission: access.UserPasskey, once: ask.Once}
+	r, err := s.alter(ctx, t, func(d *draft) (*fault.Fault, error) {
 		c, err := otp.NewChallenge(s.c.Ring, s.c.Random, d.now.Add(linkLife))
 		if err != nil {
 			return nil, err
 		}
-		if made, err = s.registrationCode(d.user, c); err != nil {
+		made, err := s.registrationCode(d.user, c)
+		if err != nil {
 			return nil, err
 		}
 		if denied := s.sendLink(d, ask, made); denied != nil {
@@ -61,36 +62,45 @@ func (s *Service) CreatePasskeyLink(ctx context.Context, caller access.Caller, i
 		d.user.touch(d.now)
 		return nil, nil
 	})
-	if err != nil || !ask.Return {
-		return r.User, RegistrationCode{}, err
-	}
-	return r.User, made, nil
+	return r.User, RegistrationCode{ID: r.secrets[secretCodeID], Code: r.secrets[secretCode]}, err
 }
+
+// Names of the parts of a registration code among the secrets of an answer.
+const (
+	secretCodeID = "code-id"
+	secretCode   = "code"
+)
 
 func (s *Service) sendLink(d *draft, ask CodeRequest, made RegistrationCode) *fault.Fault {
 	switch {
 	case ask.Return:
+		d.hand(secretCodeID, made.ID)
+		d.hand(secretCode, made.Code)
 		return nil
 	case !d.user.Email.Verified:
 		return errLinkMail
 	}
-	return s.send(d, sending.Message{
-		Purpose: sending.RegisterPasskey, Channel: sending.Email, To: d.user.Email.Address,
-		CodeID: made.ID, Code: made.Code, Expiry: linkLife, URLTemplate: ask.URLTemplate,
-	})
+	return s.send(d, d.user.linkMessage(made, ask.URLTemplate))
+}
+
+func (u *User) linkMessage(made RegistrationCode, urlTemplate string) sending.Message {
+	return sending.Message{
+		ID: made.ID, Purpose: sending.RegisterPasskey, Channel: sending.Email, To: u.Email.Address,
+		CodeID: made.ID, Code: made.Code, Expiry: linkLife, URLTemplate: urlTemplate,
+	}
 }
 
 // registrationCode shows the challenge's own 128 bits beside the code, so that nobody
 // gets to guess the code who has not seen them.
 func (s *Service) registrationCode(u *User, c otp.Challenge) (RegistrationCode, error) {
 	code, err := c.Code(s.c.Ring, string(sending.RegisterPasskey), []byte(u.ID))
-	return RegistrationCode{ID: hex.EncodeToString(c.ID[:]), Code: code}, err
+	return RegistrationCode{ID: c.ID.String(), Code: code}, err
 }
 
 // enrolByCode changes the authenticators of the user for whom the code was made, and
 // uses it up. The caller needs no permission.
 func (s *Service) enrolByCode(ctx context.Context, id string, shown RegistrationCode, decide func(u *User, now time.Time) error) (*User, error) {
-	r, err := s.run(ctx, func(d *draft) (*fault.Fault, error) {
+	r, err := s.run(ctx, idempotency.Request{}, func(d *draft) (*fault.Fault, error) {
 		denied, err := s.redeem(d.user, shown, d.now)
 		if denied != nil || err != nil {
 			return denied, err

@@ -67,7 +67,7 @@ func (s *Service) AddLink(ctx context.Context, caller access.Caller, userID stri
 	if err := caller.RequireAnywhere(access.UserCredential); err != nil {
 		return nil, err
 	}
-	return s.enrol(ctx, target{caller, userID, access.UserCredential}, func(u *User, _ time.Time) error {
+	return s.enrol(ctx, target{caller: caller, id: userID, permission: access.UserCredential}, func(u *User, _ time.Time) error {
 		return s.link(u, l)
 	})
 }
@@ -75,7 +75,7 @@ func (s *Service) AddLink(ctx context.Context, caller access.Caller, userID stri
 // RemoveLink takes a link away. No intent of that account can be used for the user from
 // then on (row T7). It returns a fault of kind NotFound when there is no such link.
 func (s *Service) RemoveLink(ctx context.Context, caller access.Caller, userID string, l Link) (*User, error) {
-	return s.enrol(ctx, target{caller, userID, access.UserWrite}, func(u *User, _ time.Time) error {
+	return s.enrol(ctx, target{caller: caller, id: userID, permission: access.UserWrite}, func(u *User, _ time.Time) error {
 		at := slices.IndexFunc(u.Links, l.same)
 		if at < 0 {
 			return errLinkMissing

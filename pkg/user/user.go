@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/sending"
@@ -104,6 +105,9 @@ type Guard struct {
 	Codes map[sending.Purpose]otp.Challenge
 	// Attempts holds the failed checks by authenticator.
 	Attempts map[Authenticator]Attempts
+	// Receipts are of the requests about the user that can be repeated, and of those
+	// that were refused at a session.
+	Receipts idempotency.Receipts
 }
 
 // LoginName returns the name the user signs in with.
@@ -140,6 +144,7 @@ func (g *Guard) Clone() *Guard {
 	c.Attempts = maps.Clone(g.Attempts)
 	c.Codes = maps.Clone(g.Codes)
 	c.RecoveryCodes = slices.Clone(g.RecoveryCodes)
+	c.Receipts = slices.Clone(g.Receipts) // whose contents never change
 	return &c
 }
 
@@ -153,6 +158,7 @@ func (u *User) touch(now time.Time) {
 func (u *User) end(now time.Time) {
 	u.Guard.State = StateDeleted
 	u.Guard.Attempts, u.Guard.RecoveryCodes, u.Guard.Codes, u.Guard.TOTPStep = nil, nil, nil, 0
+	u.Guard.Receipts = nil
 	u.endSessions(now)
 	u.touch(now)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/sending"
 )
@@ -19,6 +20,9 @@ type CodeRequest struct {
 	// Optional sends nothing where the deployment has no way to, and leaves an address
 	// that is verified already as it is.
 	Optional bool
+	// Once makes a request for nothing but the code one that can be repeated without a
+	// second effect.
+	Once idempotency.Request
 }
 
 // Faults of the verification of an address (wire contract, section 6.9).
@@ -127,13 +131,16 @@ func (s *Service) contactCode(d *draft, k contactKind, to string, ask CodeReques
 		return openedCode{}, nil, err
 	}
 	if ask.Return {
-		d.hand(k.channel, code)
+		d.hand(string(k.channel), code)
 		return openedCode{k.purpose, c}, nil, nil
 	}
-	denied := s.send(d, sending.Message{
-		Purpose: k.purpose, Channel: k.channel, To: to, Code: code, Expiry: k.life, URLTemplate: ask.URLTemplate,
-	})
-	return openedCode{k.purpose, c}, denied, nil
+	return openedCode{k.purpose, c}, s.send(d, k.message(c, to, code, ask.URLTemplate)), nil
+}
+
+func (k contactKind) message(c otp.Challenge, to, code, urlTemplate string) sending.Message {
+	return sending.Message{
+		ID: c.ID.String(), Purpose: k.purpose, Channel: k.channel, To: to, Code: code, Expiry: k.life, URLTemplate: urlTemplate,
+	}
 }
 
 // contactDigits derives the code for one user and one address: it verifies no other.
@@ -160,12 +167,12 @@ func claims(to *Contact, ask *CodeRequest) bool {
 // faults of kind FailedPrecondition when there is nothing to verify, and the faults of
 // a message that cannot be sent.
 func (s *Service) SendEmailCode(ctx context.Context, caller access.Caller, id string, ask CodeRequest) (Result, error) {
-	return s.sendContactCode(ctx, target{caller, id, access.UserWrite}, mailContact(), ask)
+	return s.sendContactCode(ctx, target{caller: caller, id: id, permission: access.UserWrite}, mailContact(), ask)
 }
 
 // SendPhoneCode is SendEmailCode for the user's phone number.
 func (s *Service) SendPhoneCode(ctx context.Context, caller access.Caller, id string, ask CodeRequest) (Result, error) {
-	return s.sendContactCode(ctx, target{caller, id, access.UserWrite}, phoneContact(), ask)
+	return s.sendContactCode(ctx, target{caller: caller, id: id, permission: access.UserWrite}, phoneContact(), ask)
 }
 
 func (s *Service) sendContactCode(ctx context.Context, t target, k contactKind, ask CodeRequest) (Result, error) {
@@ -177,6 +184,7 @@ func (s *Service) sendContactCode(ctx context.Context, t target, k contactKind, 
 	if err := s.acceptableLink(&ask); err != nil {
 		return Result{}, err
 	}
+	t.once = ask.Once
 	return s.alter(ctx, t, func(d *draft) (*fault.Fault, error) {
 		switch to := *k.contact(d.user); {
 		case to.Address == "":
@@ -198,12 +206,12 @@ func (s *Service) sendContactCode(ctx context.Context, t target, k contactKind, 
 // was made for it. Wrong codes count like those of a session (rows O4, O5). It returns
 // ErrVerifyWrong also when there is no code, ErrVerifyExpired and ErrVerifyLocked.
 func (s *Service) VerifyEmail(ctx context.Context, caller access.Caller, id, code string) (*User, error) {
-	return s.verifyContact(ctx, target{caller, id, access.UserWrite}, mailContact(), code)
+	return s.verifyContact(ctx, target{caller: caller, id: id, permission: access.UserWrite}, mailContact(), code)
 }
 
 // VerifyPhone is VerifyEmail for the user's phone number.
 func (s *Service) VerifyPhone(ctx context.Context, caller access.Caller, id, code string) (*User, error) {
-	return s.verifyContact(ctx, target{caller, id, access.UserWrite}, phoneContact(), code)
+	return s.verifyContact(ctx, target{caller: caller, id: id, permission: access.UserWrite}, phoneContact(), code)
 }
 
 func (s *Service) verifyContact(ctx context.Context, t target, k contactKind, answer string) (*User, error) {

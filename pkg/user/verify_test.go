@@ -81,7 +81,7 @@ func (c contact) code(t *testing.T, s *apptest.Service, id string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.Codes[c.channel]
+	return r.Code(c.channel)
 }
 
 // other differs from the code in its last digit.
@@ -209,8 +209,8 @@ func TestO6_ACodeIsForOneUserAndOneAddress(t *testing.T) {
 		bob := s.NewUser(t, "bob@example.com").ID
 		_, err = c.set(s, apptest.Admin(), bob, user.Contact{Address: c.second}, &user.CodeRequest{Return: true})
 		outcome(t, "set the same for somebody else", err, "")
-		outcome(t, "code of somebody else", c.verify(s, apptest.Admin(), bob, r.Codes[c.channel]), "COMMAND-eis9R")
-		outcome(t, "code of one's own", c.verify(s, apptest.Admin(), id, r.Codes[c.channel]), "")
+		outcome(t, "code of somebody else", c.verify(s, apptest.Admin(), bob, r.Code(c.channel)), "COMMAND-eis9R")
+		outcome(t, "code of one's own", c.verify(s, apptest.Admin(), id, r.Code(c.channel)), "")
 	})
 }
 

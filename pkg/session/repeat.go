@@ -1,0 +1,177 @@
+package session
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/idempotency"
+	"github.com/stepup-auth/stepup/pkg/sending"
+)
+
+// receipt returns what an earlier request of the same name left: in the session if it was
+// carried out, in the guard of the user whose failure it was if it was refused.
+func (d *decision) receipt(r idempotency.Request) (*idempotency.Receipt, error) {
+	var all idempotency.Receipts
+	if d.loaded.Session != nil {
+		all = append(all, d.loaded.Session.Receipts...)
+	}
+	if d.loaded.User != nil {
+		all = append(all, d.loaded.User.Guard.Receipts...)
+	}
+	return all.Find(d.ring, r)
+}
+
+// keep leaves a receipt in what the decision writes. One that writes nothing has no
+// effect to be repeated, and leaves none.
+func (d *decision) keep(r idempotency.Request, denied *fault.Fault) error {
+	if r.None() {
+		return nil
+	}
+	receipt, err := idempotency.NewReceipt(d.ring, r, d.now)
+	if err != nil {
+		return fmt.Errorf("make a receipt: %w", err)
+	}
+	receipt.Denied = denied
+	switch {
+	case denied == nil && d.changed:
+		receipt.Sequence, receipt.Token = d.session.Sequence, d.session.TokenID
+		receipt.Owe(d.outbox.Due(), d.now)
+		if err := d.sealAnswer(&receipt); err != nil {
+			return fmt.Errorf("seal an answer: %w", err)
+		}
+		d.session.Receipts = d.session.Receipts.With(receipt, d.now)
+	case denied != nil && d.userChanged():
+		d.user.Guard.Receipts = d.user.Guard.Receipts.With(receipt, d.now)
+	case denied != nil && d.afterDenial != nil:
+		after := d.afterDenial
+		d.afterDenial = func(s *Session) {
+			after(s)
+			s.Receipts = s.Receipts.With(receipt, d.now)
+		}
+	}
+	return nil
+}
+
+// keyOptions is the name of the options for an assertion among the secrets of an answer;
+// codes have the names of their channels.
+const keyOptions = "key"
+
+func (d *decision) sealAnswer(receipt *idempotency.Receipt) error {
+	for channel, code := range d.opened {
+		if err := receipt.Seal(d.ring, d.random, string(channel), []byte(code)); err != nil {
+			return err
+		}
+	}
+	if d.keyOptions == nil {
+		return nil
+	}
+	return receipt.Seal(d.ring, d.random, keyOptions, d.keyOptions)
+}
+
+// repeat answers as the first request did. Messages that it may not have sent are sent
+// once nobody else can be sending them.
+func (s *Service) repeat(ctx context.Context, d *decision, r idempotency.Receipt) (Result, error) {
+	switch err := r.Running(d.now); {
+	case r.Denied != nil:
+		return Result{}, r.Denied
+	case err != nil:
+		return Result{}, err
+	case len(r.Due) == 0:
+		return s.answerAgain(d, r)
+	}
+	d.session = d.loaded.Session.Clone()
+	messages, err := d.due(r)
+	if err != nil {
+		return Result{}, err
+	}
+	r.Owe(r.Due, d.now)
+	if err := s.note(ctx, d, r); err != nil {
+		return Result{}, err
+	}
+	for _, m := range messages {
+		if err := s.c.Messenger.Deliver(ctx, m); err != nil {
+			return Result{}, err
+		}
+	}
+	return s.answerAgain(d, s.settled(ctx, d, r))
+}
+
+// due makes the messages of the receipt again. A code that was used or replaced since is
+// not sent.
+func (d *decision) due(r idempotency.Receipt) ([]sending.Message, error) {
+	var all []sending.Message
+	for _, due := range r.Due {
+		k := smsCodes()
+		if due.Purpose == sending.OTPEmail {
+			k = emailCodes()
+		}
+		open := *k.challenge(d.session)
+		if d.user == nil || !k.ready(d.user) || !open.Open() || open.Expired(d.now) {
+			continue
+		}
+		code, err := d.code(k, open)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, d.message(k, due.URLTemplate, code))
+	}
+	return all, nil
+}
+
+// note replaces the receipt in the session.
+func (s *Service) note(ctx context.Context, d *decision, r idempotency.Receipt) error {
+	before := d.session
+	d.session = before.Clone()
+	d.session.Receipts = before.Receipts.With(r, d.now)
+	d.session.Revision++
+	return s.c.Store.Commit(ctx, Change{Old: before, New: d.session})
+}
+
+// settled notes that the messages left. That is for a repetition only, and the messages
+// cannot be called back: whoever asked first is answered even when it cannot be noted,
+// and a repetition then sends them once more.
+func (s *Service) settled(ctx context.Context, d *decision, r idempotency.Receipt) idempotency.Receipt {
+	r.Owe(nil, d.now)
+	// The session may have moved on meanwhile, for the code may have been used already.
+	_ = s.c.Retry.OnConflict(ctx, func() error { //nolint:errcheck // see above
+		err := s.note(ctx, d, r)
+		if err == nil {
+			return nil
+		}
+		loaded, loadErr := s.c.Store.Load(ctx, Ref{SessionID: d.session.ID})
+		if loadErr != nil || loaded.Session == nil {
+			return loadErr
+		}
+		d.session = loaded.Session
+		return err
+	})
+	return r
+}
+
+func (s *Service) answerAgain(d *decision, r idempotency.Receipt) (Result, error) {
+	session := d.loaded.Session
+	result := Result{
+		SessionID: session.ID,
+		Details:   Details{Sequence: r.Sequence, Created: session.Created, Changed: r.At},
+	}
+	for _, channel := range []sending.Channel{sending.SMS, sending.Email} {
+		code, err := r.Open(d.ring, string(channel))
+		if err != nil {
+			return Result{}, fmt.Errorf("open an answer: %w", err)
+		}
+		if code == nil {
+			continue
+		}
+		if result.Codes == nil {
+			result.Codes = make(map[sending.Channel]string)
+		}
+		result.Codes[channel] = string(code)
+	}
+	var err error
+	if result.KeyOptions, err = r.Open(d.ring, keyOptions); err != nil {
+		return Result{}, fmt.Errorf("open an answer: %w", err)
+	}
+	result.Token, err = s.tokens.Format(Token{SessionID: session.ID, ID: r.Token})
+	return result, err
+}
