@@ -24,7 +24,7 @@ func main() {
 		stop(logger, err)
 	}
 	level.Set(c.LogLevel)
-	ambient := app.Ambient{Logger: logger, Now: time.Now, Random: rand.Reader}
+	ambient := app.Ambient{Logger: logger, Now: time.Now, Random: rand.Reader, SignedBy: apigw.SignedBy}
 	a, err := app.OnAWS(context.Background(), c, sdk.Config(c.Region, os.LookupEnv), ambient)
 	if err != nil {
 		stop(logger, err)

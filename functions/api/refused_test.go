@@ -9,17 +9,6 @@ import (
 	"github.com/stepup-auth/stepup/functions/api/apitest"
 )
 
-// signed adds the identity behind a signature, as the IAM authorizer found it.
-func signed(e *events.APIGatewayV2HTTPRequest) {
-	const account = "123456789012"
-	e.RequestContext.Authorizer = &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{
-		IAM: &events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription{
-			AccessKey: "AKIDEXAMPLE", AccountID: account, CallerID: "AROAEXAMPLE:login", UserID: "AROAEXAMPLE:login",
-			UserARN: "arn:aws:sts::" + account + ":assumed-role/login/login",
-		},
-	}
-}
-
 // refusals has what must be turned away, and how.
 func refusals() []request {
 	return []request{
@@ -64,17 +53,6 @@ func refusals() []request {
 			file: "expired-deadline", method: http.MethodPatch, path: sessionPath, body: checkPassword,
 			remaining: 100 * time.Millisecond,
 			status:    http.StatusGatewayTimeout, want: "Too little time was left",
-		},
-		{
-			// What API Gateway writes of a signed request; no role is given to it yet.
-			file: "iam-caller", method: http.MethodGet, path: sessionPath,
-			header: map[string]string{
-				"authorization": "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/us-east-1/execute-api/aws4_request, " +
-					"SignedHeaders=host;x-amz-date, Signature=00",
-				"x-amz-date": "20261123T120000Z",
-			},
-			edit:   signed,
-			status: http.StatusUnauthorized, want: "AUTH-toLo1",
 		},
 		{
 			// What an HTTP API sends that is set to the older format.

@@ -48,7 +48,7 @@ const (
 // other format, and then what tends to go wrong.
 func requests() []request {
 	var all []request
-	for _, group := range [][]request{sessionRoutes(), userRoutes(), factorRoutes(), identityRoutes(), formats(), carriage(), refusals()} {
+	for _, group := range [][]request{sessionRoutes(), userRoutes(), factorRoutes(), identityRoutes(), formats(), carriage(), signedRequests(), refusals()} {
 		all = append(all, group...)
 	}
 	return all

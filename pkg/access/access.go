@@ -1,5 +1,6 @@
 // Package access owns callers: who is calling, which role they have, what the role
-// permits and where. It also owns API keys, the credential of a login service.
+// permits and where. It also owns API keys, the credential of a login service, and
+// which callers with AWS credentials are let in.
 //
 // A Caller is an explicit argument of every operation of the domain, so that an
 // operation without an identity does not compile.
@@ -88,9 +89,10 @@ func (r Role) PerOrganization() bool { return grants[r].perOrg }
 
 // Caller is an authenticated identity. The zero Caller may do nothing.
 type Caller struct {
-	// ID identifies the caller in records: an API key's id, or a user's id.
+	// ID identifies the caller in records: an API key's id, a user's id, or the ARN of
+	// an IAM user or role.
 	ID string
-	// Role is what an API key was issued with. A user who calls with a session
+	// Role is what an API key was issued with, or an ARN mapped to. A user who calls with a session
 	// token has none: they may act on what is their own.
 	Role Role
 	// Organization is where an ORG_ role counts, and the user's own organization
@@ -100,10 +102,10 @@ type Caller struct {
 	UserID    string
 	SessionID string
 	// AuthenticatedAt is when the caller's session last verified a factor; zero
-	// for API keys.
+	// for all other callers.
 	AuthenticatedAt time.Time
 	// AgentID is the fingerprint of the user agent that the caller's session
-	// belongs to; empty for API keys.
+	// belongs to; empty for all other callers.
 	AgentID string
 }
 

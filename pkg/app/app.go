@@ -25,8 +25,8 @@ import (
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
-// Parts are what differs between the places where the service runs; all are
-// required.
+// Parts are what differs between the places where the service runs; all but
+// SignedBy are required.
 type Parts struct {
 	Config config.Config
 	Table  table.Table
@@ -35,9 +35,11 @@ type Parts struct {
 	Providers []idp.Provider
 	// Sender carries messages; over a channel that it lacks none can leave.
 	Sender notify.Router
-	Logger *slog.Logger
-	Now    func() time.Time
-	Random io.Reader
+	// SignedBy tells whose signature the gateway in front verified; nil where none does.
+	SignedBy func(*http.Request) (arn string, ok bool)
+	Logger   *slog.Logger
+	Now      func() time.Time
+	Random   io.Reader
 }
 
 // App is the service put together.
@@ -105,6 +107,7 @@ func New(p Parts) (*App, error) {
 	}
 	a.Handler, err = server.New(server.Config{
 		Sessions: a.Sessions, Users: a.Users, Intents: a.Intents, Keys: a.Keys,
+		SignedBy: p.SignedBy, Principals: p.Config.IAMRoles,
 		Instance: p.Config.Instance, RelyingParties: p.Config.RelyingParties, Origins: p.Config.Origins, Timeout: p.Config.Timeout,
 		Logger: p.Logger, Now: p.Now, Random: p.Random,
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -32,6 +33,8 @@ type Ambient struct {
 	Random io.Reader
 	// Sender carries messages where AWS does not.
 	Sender notify.Router
+	// SignedBy tells whose signature the gateway in front verified; nil where none does.
+	SignedBy func(*http.Request) (arn string, ok bool)
 }
 
 // OnAWS puts the service together on DynamoDB. Keys are fetched before it returns,
@@ -57,7 +60,8 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 		return nil, err
 	}
 	return New(Parts{
-		Config: c, Table: t, Ring: ring, Providers: providers, Sender: sender, Logger: m.Logger, Now: m.Now, Random: m.Random,
+		Config: c, Table: t, Ring: ring, Providers: providers, Sender: sender, SignedBy: m.SignedBy,
+		Logger: m.Logger, Now: m.Now, Random: m.Random,
 	})
 }
 

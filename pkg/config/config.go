@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/password"
 	"github.com/stepup-auth/stepup/pkg/phone"
@@ -41,6 +42,9 @@ type Config struct {
 	StoreTimeout time.Duration
 	// KeyCache is how long a process trusts an API key that it has looked up.
 	KeyCache time.Duration
+	// IAMRoles are the roles of callers who sign with AWS credentials. They count only
+	// behind a gateway that verifies signatures.
+	IAMRoles access.Principals
 	// LogLevel is the least level that is logged.
 	LogLevel slog.Level
 	// Lockout is the guessing policy.
@@ -133,6 +137,7 @@ var variables = []variable{
 	{"STEPUP_TIMEOUT", "8s", duration(func(c *Config) *time.Duration { return &c.Timeout })},
 	{"STEPUP_STORE_TIMEOUT", "2s", duration(func(c *Config) *time.Duration { return &c.StoreTimeout })},
 	{"STEPUP_KEY_CACHE", "30s", duration(func(c *Config) *time.Duration { return &c.KeyCache })},
+	{"STEPUP_IAM_ROLES", "", setIAMRoles},
 	{"STEPUP_LOG_LEVEL", "INFO", setLogLevel},
 	{"STEPUP_LOCKOUT_LIMIT", "10", number(func(c *Config) *int { return &c.Lockout.Limit })},
 	{"STEPUP_LOCKOUT_FIRST_DELAY", "30s", duration(func(c *Config) *time.Duration { return &c.Lockout.FirstDelay })},
@@ -222,7 +227,7 @@ func (c Config) validate() error {
 	if c.StoreTimeout > c.Timeout {
 		return errors.New("STEPUP_STORE_TIMEOUT: is longer than STEPUP_TIMEOUT")
 	}
-	return nil
+	return c.checkIAMRoles()
 }
 
 // each sets a limit of every channel.

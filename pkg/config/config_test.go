@@ -85,13 +85,15 @@ func TestAnEmptyEnvironmentMeansTheDefaults(t *testing.T) {
 	}
 }
 
-// settings holds, for each variable, a good value with what it changes, and bad
-// values.
-var settings = map[string]struct {
+type setting struct {
 	good  string
 	alter func(c *config.Config)
 	bad   []string
-}{
+}
+
+// settings holds, for each variable, a good value with what it changes, and bad
+// values.
+var settings = map[string]setting{
 	"STEPUP_TABLE":               {"t", func(c *config.Config) { c.Table = "t" }, nil},
 	"STEPUP_KEYRING":             {"file:k", func(c *config.Config) { c.Keyring = "file:k" }, nil},
 	"STEPUP_INSTANCE":            {"i", func(c *config.Config) { c.Instance = "i" }, []string{" "}},
@@ -100,6 +102,7 @@ var settings = map[string]struct {
 	"STEPUP_TIMEOUT":             {"3s", func(c *config.Config) { c.Timeout = 3 * time.Second }, badDurations},
 	"STEPUP_STORE_TIMEOUT":       {"1s", func(c *config.Config) { c.StoreTimeout = time.Second }, append([]string{"9s"}, badDurations...)},
 	"STEPUP_KEY_CACHE":           {"1m", func(c *config.Config) { c.KeyCache = time.Minute }, badDurations},
+	"STEPUP_IAM_ROLES":           iamRoles,
 	"STEPUP_LOG_LEVEL":           {"DEBUG", func(c *config.Config) { c.LogLevel = slog.LevelDebug }, []string{"canary"}},
 	"STEPUP_LOCKOUT_LIMIT":       {"3", func(c *config.Config) { c.Lockout.Limit = 3 }, append([]string{"-1", "101"}, badNumbers...)},
 	"STEPUP_LOCKOUT_FIRST_DELAY": {"1m", func(c *config.Config) { c.Lockout.FirstDelay = time.Minute }, append([]string{"1ms", "2h"}, badDurations...)},

@@ -20,9 +20,10 @@ var (
 
 // door decides who comes in.
 type door struct {
-	keys     *access.Keys
-	sessions *session.Service
-	users    *user.Service
+	keys       *access.Keys
+	principals access.Principals
+	sessions   *session.Service
+	users      *user.Service
 }
 
 // message is a request with generated field validation.
@@ -49,8 +50,19 @@ func (d *door) admit(ctx context.Context, m message) (access.Caller, error) {
 	return caller, nil
 }
 
+// authenticate takes one credential. A signed request has it in the signature, so that
+// a key or token beside it is a second one, and refused: a caller has the rights of the
+// one or of the other, and should not have to guess which. A signature that nobody in
+// front verified is a header like any other, and no bearer credential.
 func (d *door) authenticate(ctx context.Context) (access.Caller, error) {
-	header := exchangeOf(ctx).header.Get("Authorization")
+	x := exchangeOf(ctx)
+	header := x.header.Get("Authorization")
+	if x.signed {
+		if header != "" && !awsSignature.MatchString(header) { // empty when the query has it
+			return access.Caller{}, errBadHeader
+		}
+		return d.principals.Authenticate(x.signer)
+	}
 	if header == "" {
 		return access.Caller{}, errNoHeader
 	}

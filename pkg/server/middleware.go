@@ -33,6 +33,8 @@ type exchange struct {
 	header http.Header // of the request
 	answer http.Header // of the response, as long as nothing is written
 	host   string      // that the request was sent to, without port
+	signer string      // the ARN behind the signature, as verified in front
+	signed bool        // whether there is one
 	caller string
 	fault  *fault.Fault
 }
@@ -54,6 +56,9 @@ func (c Config) observe(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := c.Now()
 		x := &exchange{header: r.Header, answer: w.Header(), host: hostname(r)}
+		if c.SignedBy != nil {
+			x.signer, x.signed = c.SignedBy(r)
+		}
 		id := c.requestID(r.Header.Get(RequestIDHeader))
 		w.Header().Set(RequestIDHeader, id)
 		w.Header().Set("Cache-Control", "no-store")
@@ -194,6 +199,10 @@ func limitBody(h http.Handler) http.Handler {
 		h.ServeHTTP(w, r)
 	})
 }
+
+// awsSignature is an Authorization header with the signature of the request in it and
+// nothing else (AWS Signature Version 4, "Authorization header").
+var awsSignature = regexp.MustCompile(`^AWS4-[A-Z0-9-]+(?:[ ,]+(?:Credential|SignedHeaders|Signature)=[^ ,]+){3}$`)
 
 // bearer splits an Authorization header; the scheme may be in any case (RFC 7235).
 func bearer(header string) (token string, ok bool) {

@@ -32,18 +32,26 @@ import (
 // MaxBody is the largest request body in bytes, on every protocol.
 const MaxBody = 1 << 20
 
-// Config holds what the handler needs; all fields but Origins are required.
+// Config holds what the handler needs; all fields but SignedBy, Principals and
+// Origins are required.
 type Config struct {
 	Sessions *session.Service
 	Users    *user.Service
 	Intents  *intent.Service
 	Keys     *access.Keys
+	// SignedBy returns the ARN of whoever signed the request with AWS credentials. Only
+	// the gateway that verified the signature can say so: nothing that a client sends may
+	// reach the answer. Nil where nothing in front verifies signatures; then nobody calls
+	// by one.
+	SignedBy func(*http.Request) (arn string, ok bool)
+	// Principals are the callers who may.
+	Principals access.Principals
 	// RelyingParties are described to browsers at their own hosts.
 	RelyingParties *passkey.RelyingParties
 	// Instance is the id that answers name as the owner of sessions.
 	Instance string
 	// Origins are the browser origins that may call; empty allows any. Callers
-	// prove themselves with a bearer token and never with a cookie, so an origin
+	// prove themselves with a bearer token or a signature and never with a cookie, so an origin
 	// gives no rights.
 	Origins []string
 	// Timeout bounds one request.
@@ -56,7 +64,7 @@ type Config struct {
 
 // New returns the handler.
 func New(c Config) (http.Handler, error) {
-	d := &door{keys: c.Keys, sessions: c.Sessions, users: c.Users}
+	d := &door{keys: c.Keys, principals: c.Principals, sessions: c.Sessions, users: c.Users}
 	sessions := &sessionServer{door: d, service: c.Sessions, instance: c.Instance}
 	users := &userServer{door: d, service: c.Users, intents: c.Intents, instance: c.Instance, now: c.Now}
 	rest, err := newGateway(sessions, users)

@@ -36,6 +36,7 @@ func Deploy(t testing.TB) []string {
 	return []string{
 		"STEPUP_TABLE=" + name,
 		"STEPUP_KEYRING=file:" + keyring,
+		"STEPUP_IAM_ROLES=" + SignerARN + "=IAM_LOGIN_CLIENT",
 		"AWS_ENDPOINT_URL_DYNAMODB=" + *client.Options().BaseEndpoint,
 		"AWS_ACCESS_KEY_ID=test",
 		"AWS_SECRET_ACCESS_KEY=test",

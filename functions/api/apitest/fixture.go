@@ -21,6 +21,9 @@ import (
 // Keyring holds a master key that guards nothing: the bytes 0 to 31.
 const Keyring = `{"current":"k1","keys":{"k1":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}}`
 
+// SignerARN is the IAM role whose sessions Deploy lets in, as IAM_LOGIN_CLIENT.
+const SignerARN = "arn:aws:iam::123456789012:role/service/login"
+
 // The users. UserID and FactorsID are active, and UserID has the Password.
 const (
 	UserID    = "demo"

@@ -73,6 +73,8 @@ type Options struct {
 	Ring *keyring.Ring
 	// Providers are external identity providers, which find the API at idptest.BaseURL.
 	Providers []idp.Provider
+	// SignedBy says who signed a request with AWS credentials, as a gateway would.
+	SignedBy func(*http.Request) (arn string, ok bool)
 }
 
 // Service is the whole service, ready to be called.
@@ -107,7 +109,8 @@ func New(t testing.TB, o Options) *Service {
 	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: ring, Logs: &Log{}}
 	s.Inbox = inbox.New(inbox.DefaultCapacity, s.Clock.Now)
 	s.App, err = app.New(app.Parts{
-		Config: c, Table: o.Table, Ring: ring, Providers: o.Providers, Sender: s.Inbox.Router(), Now: s.Clock.Now, Random: o.Random,
+		Config: c, Table: o.Table, Ring: ring, Providers: o.Providers, Sender: s.Inbox.Router(), SignedBy: o.SignedBy,
+		Now: s.Clock.Now, Random: o.Random,
 		Logger: slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	must(t, err)
