@@ -35,10 +35,12 @@ func (e *Export) Run(ctx context.Context, w io.Writer) (Counts, error) {
 	for len(ids) > 0 {
 		some := ids[:min(batch*e.Parallel, len(ids))]
 		ids = ids[len(some):]
-		if err := e.write(ctx, w, some); err != nil {
+		written, err := e.write(ctx, w, some)
+		if err != nil {
 			return counts, err
 		}
-		counts.Done += len(some)
+		counts.Done += written
+		counts.Total -= len(some) - written
 		if e.Progress != nil {
 			e.Progress(counts)
 		}
@@ -46,8 +48,9 @@ func (e *Export) Run(ctx context.Context, w io.Writer) (Counts, error) {
 	return counts, nil
 }
 
-// write reads some users side by side and writes them in order.
-func (e *Export) write(ctx context.Context, w io.Writer, ids []string) error {
+// write reads some users side by side, writes them in order, and returns how many there
+// were.
+func (e *Export) write(ctx context.Context, w io.Writer, ids []string) (written int, err error) {
 	lines := make([][]byte, len(ids))
 	readers, ctx := errgroup.WithContext(ctx)
 	readers.SetLimit(e.Parallel)
@@ -64,14 +67,17 @@ func (e *Export) write(ctx context.Context, w io.Writer, ids []string) error {
 		})
 	}
 	if err := readers.Wait(); err != nil {
-		return err
+		return 0, err
 	}
 	for _, line := range lines {
 		if _, err := w.Write(line); err != nil {
-			return err
+			return 0, err
+		}
+		if line != nil {
+			written++
 		}
 	}
-	return nil
+	return written, nil
 }
 
 func (e *Export) encode(p *user.Portable) ([]byte, error) {

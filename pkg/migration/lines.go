@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -46,7 +47,7 @@ type line struct {
 	err    error // too long
 }
 
-func eachLine(r io.Reader, first int) func(yield func(line, error) bool) {
+func eachLine(r io.Reader, first int) iter.Seq2[line, error] {
 	return func(yield func(line, error) bool) {
 		buffered := bufio.NewReaderSize(r, MaxLine)
 		for number := first; ; number++ {
@@ -64,6 +65,17 @@ func eachLine(r io.Reader, first int) func(yield func(line, error) bool) {
 				return
 			}
 			if err != nil {
+				return
+			}
+		}
+	}
+}
+
+// From passes over the entries before a line.
+func From(line int, entries iter.Seq2[Entry, error]) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for e, err := range entries {
+			if (err != nil || e.Line >= line) && !yield(e, err) {
 				return
 			}
 		}

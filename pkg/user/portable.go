@@ -3,6 +3,7 @@ package user
 import (
 	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -323,6 +324,9 @@ func (s *Service) takeRecoveryCodes(u *User, p *Portable) error {
 	for i, c := range p.RecoveryCodes {
 		if known, err := s.c.Ring.Fingerprint(c.KeyID); err != nil || known != c.Fingerprint {
 			return at(fmt.Sprintf("recoveryCodes[%d].key", i), errKeyring)
+		}
+		if slices.Contains(u.Guard.RecoveryCodes, c.RecoveryMAC) { // it would work twice
+			return at(fmt.Sprintf("recoveryCodes[%d]", i), errTwice)
 		}
 		u.Guard.RecoveryCodes = append(u.Guard.RecoveryCodes, c.RecoveryMAC)
 	}
