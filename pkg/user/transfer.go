@@ -113,6 +113,9 @@ func unused(keys []SecurityKey) []SecurityKey {
 	keys = slices.Clone(keys)
 	for i := range keys {
 		keys[i].Credential.SignCount, keys[i].Credential.BackupState = 0, false
+		if len(keys[i].Credential.Transports) == 0 {
+			keys[i].Credential.Transports = nil // stores tell no empty list from none
+		}
 	}
 	return keys
 }
