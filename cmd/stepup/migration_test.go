@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -113,5 +114,40 @@ func TestKilledImportIsCompletedByAnother(t *testing.T) {
 	out := run(t, nil, "export", "-", "--data", data, "--without-secrets")
 	if lines := strings.Count(out.out, "\n"); lines != users {
 		t.Errorf("there are %d users", lines)
+	}
+}
+
+// block is the first one of a kind in a document.
+func block(t *testing.T, text, kind string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(text, "```"+kind+"\n")
+	inside, _, ends := strings.Cut(rest, "```")
+	if !found || !ends {
+		t.Fatalf("there is no block of %s", kind)
+	}
+	return inside
+}
+
+func TestCommandsOfTheDocumentWorkAsTheyStand(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/migration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := command(t, nil)
+	writeFile(t, filepath.Join(c.Dir, "users.jsonl"), block(t, string(text), "jsonl"))
+	shell := exec.CommandContext(t.Context(), "sh", "-e", "-c", block(t, string(text), "sh"))
+	shell.Dir = c.Dir
+	shell.Env = append(c.Env, "PATH="+filepath.Dir(c.Path)+":"+os.Getenv("PATH"))
+	out, err := shell.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"2 could be created", "2 created, 0 unchanged, 0 refused", "0 created, 2 unchanged, 0 refused", "\n2\n",
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
 	}
 }
