@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -138,7 +139,7 @@ func TestCommandsOfTheDocumentWorkAsTheyStand(t *testing.T) {
 	writeFile(t, filepath.Join(c.Dir, "users.jsonl"), block(t, string(text), "jsonl"))
 	shell := exec.CommandContext(t.Context(), "sh", "-e", "-c", block(t, string(text), "sh"))
 	shell.Dir = c.Dir
-	shell.Env = append(c.Env, "PATH="+filepath.Dir(c.Path)+":"+os.Getenv("PATH"))
+	shell.Env = append(slices.Clone(c.Env), "PATH="+filepath.Dir(c.Path)+":"+os.Getenv("PATH"))
 	out, err := shell.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

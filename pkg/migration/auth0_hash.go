@@ -38,11 +38,14 @@ type auth0Key struct {
 	Encoding string `json:"encoding"`
 }
 
-const auth0HashField = "custom_password_hash"
+const (
+	auth0HashField = "custom_password_hash"
+	auth0Text      = "utf8" // the encoding of what stands as it is
+)
 
 // encode writes the hash as a modular-crypt string, whose bounds are judged on import.
 func (h auth0Hash) encode() (string, error) {
-	if e := h.Password.Encoding; e != "" && e != "utf8" && e != "ascii" {
+	if e := h.Password.Encoding; e != "" && e != auth0Text && e != "ascii" {
 		return "", at(auth0HashField+".password.encoding", "is not utf8")
 	}
 	switch h.Algorithm {
@@ -66,7 +69,7 @@ func (h auth0Hash) asItIs() (string, error) {
 	switch {
 	case h.Salt.Value != "":
 		return "", at(auth0HashField+".salt", "stands beside a hash that has its own")
-	case h.Hash.Encoding != "" && h.Hash.Encoding != "utf8":
+	case h.Hash.Encoding != "" && h.Hash.Encoding != auth0Text:
 		return "", at(auth0HashField+".hash.encoding", "is not utf8")
 	case h.Hash.Value == "":
 		return "", at(auth0HashField+".hash.value", "is empty")
@@ -112,7 +115,7 @@ func (h auth0Hash) scrypt() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	salt, err := auth0Bytes("salt", h.Salt.Value, cmp.Or(h.Salt.Encoding, "utf8"))
+	salt, err := auth0Bytes("salt", h.Salt.Value, cmp.Or(h.Salt.Encoding, auth0Text))
 	if err != nil {
 		return "", err
 	}
@@ -131,7 +134,7 @@ func (h auth0Hash) scrypt() (string, error) {
 // auth0Bytes decodes a value; base64 may be that of URLs, and may be padded.
 func auth0Bytes(field, value, encoding string) (b []byte, err error) {
 	switch encoding {
-	case "utf8":
+	case auth0Text:
 		b = []byte(value)
 	case "hex":
 		b, err = hex.DecodeString(value)

@@ -11,15 +11,14 @@ func Fields() []string { return fields("", reflect.TypeFor[record]()) }
 
 func fields(path string, t reflect.Type) []string {
 	var all []string
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		inner, leaf := f.Type, true
+		inner := f.Type
 		if inner.Kind() == reflect.Slice && inner.Elem().Kind() == reflect.Struct {
 			inner = inner.Elem()
 			all = append(all, path+name)
 		}
-		if leaf = inner.Kind() != reflect.Struct; leaf {
+		if inner.Kind() != reflect.Struct {
 			all = append(all, path+name)
 		} else {
 			all = append(all, fields(path+name+".", inner)...)

@@ -39,10 +39,12 @@ func strict(text []byte, v any) error {
 	return nil
 }
 
+const aNumber = "a number"
+
 // kinds are what JSON has for the kinds of Go that the formats use.
 var kinds = map[reflect.Kind]string{
-	reflect.String: "a string", reflect.Bool: "a boolean", reflect.Int: "a number", reflect.Int64: "a number",
-	reflect.Uint32: "a number", reflect.Uint64: "a number", reflect.Struct: "an object", reflect.Slice: "an array",
+	reflect.String: "a string", reflect.Bool: "a boolean", reflect.Int: aNumber,
+	reflect.Uint32: aNumber, reflect.Uint64: aNumber, reflect.Struct: "an object", reflect.Slice: "an array",
 }
 
 // opaque stands for a value that is not looked into: whatever it is, it is not used.
@@ -92,9 +94,9 @@ func checkNames(d *json.Decoder, path string, t reflect.Type) error {
 
 func checkObject(d *json.Decoder, path string, t reflect.Type) error {
 	fields := make(map[string]reflect.Type, t.NumField())
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		fields[name] = t.Field(i).Type
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		fields[name] = f.Type
 	}
 	seen := make(map[string]bool)
 	for d.More() {

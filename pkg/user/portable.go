@@ -102,6 +102,9 @@ var (
 	errKeyring     = fault.New(fault.InvalidArgument, "STEPUP-import-keyring", "The keyring of this deployment does not have this key")
 )
 
+// fieldUsername is a field that is named more than once.
+const fieldUsername = "username"
+
 // maxText is the limit that the wire contract sets for names and ids, in characters.
 const maxText = 200
 
@@ -136,8 +139,8 @@ func (p *Portable) check(now time.Time) error {
 		{"id", filled(p.ID)},
 		{"state", checkState(p.State)},
 		{"created", checkTime(p.Created, now)},
-		{"username", filled(p.Username)},
-		{"username", checkUsername(p.Username)},
+		{fieldUsername, filled(p.Username)},
+		{fieldUsername, checkUsername(p.Username)},
 		{"profile.givenName", filled(p.Profile.GivenName)},
 		{"profile.familyName", filled(p.Profile.FamilyName)},
 		{"profile", p.Profile.validate()},
@@ -207,7 +210,7 @@ func checkVerified(c Contact) error {
 }
 
 func checkCodes(codes bool, c Contact) error {
-	if codes && !(c.Verified && c.Address != "") {
+	if codes && (!c.Verified || c.Address == "") {
 		return errUnverified
 	}
 	return nil

@@ -89,7 +89,7 @@ func (p *Portable) differs(other *Portable) []string {
 		one, two any
 	}{
 		{"organization", p.Organization, other.Organization},
-		{"username", p.Username, other.Username},
+		{fieldUsername, p.Username, other.Username},
 		{"state", p.State, other.State},
 		{"created", p.Created, other.Created},
 		{"profile", p.Profile, other.Profile},
