@@ -16,12 +16,14 @@ import (
 
 // commands is the command line.
 type commands struct {
-	Dev     dev      `cmd:"" help:"Run the service here, on a local folder, with a demo user and a key."`
-	Serve   serve    `cmd:"" help:"Run the service as the environment configures it."`
-	Demo    demo     `cmd:"" help:"Run the calls that dev prints against a temporary server and check each answer."`
-	Key     keys     `cmd:"" help:"Issue, list and revoke API keys."`
-	Keyring keyrings `cmd:"" help:"Make master keys."`
-	TOTP    totp     `cmd:"" name:"totp" help:"Print the code that an authenticator app would show."`
+	Dev     dev       `cmd:"" help:"Run the service here, on a local folder, with a demo user and a key."`
+	Serve   serve     `cmd:"" help:"Run the service as the environment configures it."`
+	Demo    demo      `cmd:"" help:"Run the calls that dev prints against a temporary server and check each answer."`
+	Key     keys      `cmd:"" help:"Issue, list and revoke API keys."`
+	Keyring keyrings  `cmd:"" help:"Make master keys."`
+	Import  importing `cmd:"" help:"Read users from a file: an export, or that of ZITADEL, Cognito or Auth0."`
+	Export  exporting `cmd:"" help:"Write all users into a file."`
+	TOTP    totp      `cmd:"" name:"totp" help:"Print the code that an authenticator app would show."`
 }
 
 // terminal is where a command talks to a person; logs go elsewhere.
