@@ -122,7 +122,7 @@ func viewOf(d Data, tag string) view {
 func (l language) render(m Message) (Rendered, error) {
 	v := viewOf(m.Data, l.tag)
 	t := l.kinds[m.Kind]
-	out := Rendered{Kind: m.Kind, Channel: m.Kind.Channel(), To: m.To, Code: m.Data.Code}
+	out := Rendered{ID: m.ID, Kind: m.Kind, Channel: m.Kind.Channel(), To: m.To, Code: m.Data.Code}
 	var err error
 	if out.Text, err = execute(t.text, v); err != nil {
 		return Rendered{}, err

@@ -21,6 +21,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/idp"
 	"github.com/stepup-auth/stepup/pkg/idp/idptest"
 	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/notify"
 	"github.com/stepup-auth/stepup/pkg/notify/inbox"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/store"
@@ -73,6 +74,10 @@ type Options struct {
 	Ring *keyring.Ring
 	// Providers are external identity providers, which find the API at idptest.BaseURL.
 	Providers []idp.Provider
+	// Inbox replaces the one that messages arrive in, so that two Services share it.
+	Inbox *inbox.Inbox
+	// Sender is put in front of the inbox.
+	Sender func(inbox notify.Sender) notify.Sender
 	// SignedBy says who signed a request with AWS credentials, as a gateway would.
 	SignedBy func(*http.Request) (arn string, ok bool)
 }
@@ -107,9 +112,15 @@ func New(t testing.TB, o Options) *Service {
 		must(t, err)
 	}
 	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: ring, Logs: &Log{}}
-	s.Inbox = inbox.New(inbox.DefaultCapacity, s.Clock.Now)
+	if s.Inbox = o.Inbox; s.Inbox == nil {
+		s.Inbox = inbox.New(inbox.DefaultCapacity, s.Clock.Now)
+	}
+	router := s.Inbox.Router()
+	if o.Sender != nil {
+		router = notify.Router{SMS: o.Sender(s.Inbox), Email: o.Sender(s.Inbox)}
+	}
 	s.App, err = app.New(app.Parts{
-		Config: c, Table: o.Table, Ring: ring, Providers: o.Providers, Sender: s.Inbox.Router(), SignedBy: o.SignedBy,
+		Config: c, Table: o.Table, Ring: ring, Providers: o.Providers, Sender: router, SignedBy: o.SignedBy,
 		Now: s.Clock.Now, Random: o.Random,
 		Logger: slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
