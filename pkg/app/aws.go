@@ -28,8 +28,10 @@ import (
 // Ambient is what a process has and a test replaces.
 type Ambient struct {
 	Logger *slog.Logger
-	Now    func() time.Time
-	Random io.Reader
+	// Metrics is as in Parts.
+	Metrics io.Writer
+	Now     func() time.Time
+	Random  io.Reader
 	// Sender carries messages where AWS does not.
 	Sender notify.Router
 }
@@ -57,7 +59,8 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 		return nil, err
 	}
 	return New(Parts{
-		Config: c, Table: t, Ring: ring, Providers: providers, Sender: sender, Logger: m.Logger, Now: m.Now, Random: m.Random,
+		Config: c, Table: t, Ring: ring, Providers: providers, Sender: sender,
+		Logger: m.Logger, Metrics: m.Metrics, Now: m.Now, Random: m.Random,
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/cors"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/trace"
 )
 
 // RequestIDHeader carries an id through client, service and log.
@@ -64,6 +65,9 @@ func (c Config) observe(h http.Handler) http.Handler {
 					writeREST(answer, x.fault)
 				}
 			}
+			if x.fault != nil && c.Failed != nil {
+				c.Failed(r.Context(), x.fault)
+			}
 			took := float64(c.Now().Sub(start).Microseconds()) / 1000
 			c.log(r, x, slog.String("request_id", id), slog.Int("status", answer.final()), slog.Float64("took_ms", took))
 		}()
@@ -80,6 +84,7 @@ func panicked(thrown any) *fault.Fault {
 
 func (c Config) log(r *http.Request, x *exchange, attrs ...slog.Attr) {
 	level := slog.LevelInfo
+	attrs = append(attrs, trace.Attrs(r.Header.Get(trace.Header))...)
 	attrs = append(attrs, slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("caller", x.caller))
 	if f := x.fault; f != nil {
 		level = f.Kind.Level()

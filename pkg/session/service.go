@@ -31,6 +31,8 @@ type Config struct {
 	Now    func() time.Time
 	Random io.Reader
 	Retry  retry.Policy
+	// Checked hears how the checks of a step ended, once they are committed.
+	Checked func(ctx context.Context, checks []user.Check)
 }
 
 // Service is the session service. It is safe for concurrent use.
@@ -105,6 +107,7 @@ func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*dec
 		if err := s.commit(ctx, d.change(denied)); err != nil {
 			return err
 		}
+		s.c.Checked(ctx, d.checked)
 		if denied != nil {
 			return denied
 		}

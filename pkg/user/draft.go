@@ -97,6 +97,7 @@ func (s *Service) run(ctx context.Context, decide decide, load func() (*draft, e
 		if err := s.save(ctx, d, denied); err != nil {
 			return err
 		}
+		s.c.Checked(ctx, d.user.guesses(d.old))
 		result = Result{d.user, d.codes}
 		if denied != nil {
 			return denied
