@@ -60,6 +60,9 @@ func (c *Clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
+// MetricsService is the name that a Service counts under, unless its Env says another.
+const MetricsService = "api"
+
 // Options change a Service from the default: an embedded store, the default
 // configuration, real randomness.
 type Options struct {
@@ -82,6 +85,8 @@ type Service struct {
 	Table table.Table
 	Ring  *keyring.Ring
 	Logs  *Log
+	// Metrics are the lines for CloudWatch, in the name of MetricsService.
+	Metrics *Log
 	// Inbox holds the messages that the service sent.
 	Inbox *inbox.Inbox
 }
@@ -104,11 +109,11 @@ func New(t testing.TB, o Options) *Service {
 		ring, err = keyring.Parse(text)
 		must(t, err)
 	}
-	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: ring, Logs: &Log{}}
+	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: ring, Logs: &Log{}, Metrics: &Log{}}
 	s.Inbox = inbox.New(inbox.DefaultCapacity, s.Clock.Now)
 	s.App, err = app.New(app.Parts{
 		Config: c, Table: o.Table, Ring: ring, Providers: o.Providers, Sender: s.Inbox.Router(), Now: s.Clock.Now, Random: o.Random,
-		Logger: slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger: slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Metrics: s.Metrics,
 	})
 	must(t, err)
 	return s
@@ -119,6 +124,9 @@ func (o Options) lookup(name string) (string, bool) {
 		return idptest.BaseURL, true
 	}
 	v, ok := o.Env[name]
+	if name == "STEPUP_METRICS" && !ok {
+		return MetricsService, true
+	}
 	return v, ok
 }
 
