@@ -65,9 +65,7 @@ func (c Config) observe(h http.Handler) http.Handler {
 					writeREST(answer, x.fault)
 				}
 			}
-			if x.fault != nil && c.Failed != nil {
-				c.Failed(r.Context(), x.fault)
-			}
+			c.tell(r, x)
 			took := float64(c.Now().Sub(start).Microseconds()) / 1000
 			c.log(r, x, slog.String("request_id", id), slog.Int("status", answer.final()), slog.Float64("took_ms", took))
 		}()
@@ -80,6 +78,13 @@ func (c Config) observe(h http.Handler) http.Handler {
 // where it can still be told in their own form.
 func panicked(thrown any) *fault.Fault {
 	return fault.From(fmt.Errorf("panic: %v\n%s", thrown, debug.Stack()))
+}
+
+// tell passes the fault of a request on to whoever counts them.
+func (c Config) tell(r *http.Request, x *exchange) {
+	if x.fault != nil && c.Failed != nil {
+		c.Failed(r.Context(), x.fault)
+	}
 }
 
 func (c Config) log(r *http.Request, x *exchange, attrs ...slog.Attr) {

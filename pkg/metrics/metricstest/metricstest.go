@@ -98,24 +98,34 @@ func Sum(t testing.TB, log, name string, dimensions ...string) int {
 // The head of a line, in the words of the specification.
 type (
 	head struct {
-		Timestamp         *int64
-		CloudWatchMetrics []directive
+		Timestamp  *int64      `json:"Timestamp"`
+		Directives []directive `json:"CloudWatchMetrics"`
 	}
 	directive struct {
-		Namespace  string
-		Dimensions [][]string
-		Metrics    []definition
+		Namespace  string       `json:"Namespace"`
+		Dimensions [][]string   `json:"Dimensions"`
+		Metrics    []definition `json:"Metrics"`
 	}
 	definition struct {
-		Name, Unit        string
-		StorageResolution *int
+		Name       string `json:"Name"`
+		Unit       string `json:"Unit"`
+		Resolution *int   `json:"StorageResolution"`
 	}
 )
 
+// membersOf returns nothing for a line that is no JSON object.
+func membersOf(text []byte) map[string]json.RawMessage {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil
+	}
+	return all
+}
+
 // parse returns nil for a line of another kind.
 func parse(text []byte) (*Line, error) {
-	line := Line{}
-	if json.Unmarshal(text, &line.Members) != nil || line.Members["_aws"] == nil {
+	line := Line{Members: membersOf(text)}
+	if line.Members["_aws"] == nil {
 		return nil, nil
 	}
 	if len(text) > maxLine {
@@ -132,10 +142,10 @@ func parse(text []byte) (*Line, error) {
 		return nil, errors.New("no time in milliseconds")
 	}
 	line.Time = time.UnixMilli(*h.Timestamp).UTC()
-	if len(h.CloudWatchMetrics) == 0 {
+	if len(h.Directives) == 0 {
 		return nil, errors.New("no metrics")
 	}
-	for _, d := range h.CloudWatchMetrics {
+	for _, d := range h.Directives {
 		if err := line.read(d); err != nil {
 			return nil, err
 		}
@@ -194,7 +204,7 @@ func (l *Line) value(m definition) (float64, error) {
 	if !within(m.Name, maxName) || m.Unit != "" && !slices.Contains(units, m.Unit) {
 		return 0, fmt.Errorf("metric %q in %q", m.Name, m.Unit)
 	}
-	if r := m.StorageResolution; r != nil && *r != 1 && *r != 60 {
+	if r := m.Resolution; r != nil && *r != 1 && *r != 60 {
 		return 0, fmt.Errorf("metric %q every %d seconds", m.Name, *r)
 	}
 	var n *float64
