@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -27,7 +28,8 @@ type serve struct {
 type place struct {
 	Data string `default:".stepup" type:"path" help:"Folder of the embedded store, used unless STEPUP_TABLE is set."`
 
-	sender notify.Router // of an embedded service
+	sender  notify.Router // of an embedded service
+	metrics io.Writer     // nil writes none
 }
 
 // opened is a service with what must happen beside it and after it.
@@ -39,7 +41,7 @@ type opened struct {
 }
 
 func (p place) open(ctx context.Context, c config.Config, logger *slog.Logger) (*opened, error) {
-	ambient := app.Ambient{Logger: logger, Now: time.Now, Random: rand.Reader, Sender: p.sender}
+	ambient := app.Ambient{Logger: logger, Metrics: p.metrics, Now: time.Now, Random: rand.Reader, Sender: p.sender}
 	if c.Table == "" {
 		e, err := app.InFolder(p.Data, c, ambient)
 		if err != nil {
@@ -66,6 +68,7 @@ func (s *serve) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	logger := jsonLogger(t.out, c.LogLevel)
+	s.Place.metrics = t.out
 	service, err := s.Place.open(ctx, c, logger)
 	if err != nil {
 		return err

@@ -29,8 +29,10 @@ import (
 // Ambient is what a process has and a test replaces.
 type Ambient struct {
 	Logger *slog.Logger
-	Now    func() time.Time
-	Random io.Reader
+	// Metrics is as in Parts.
+	Metrics io.Writer
+	Now     func() time.Time
+	Random  io.Reader
 	// Sender carries messages where AWS does not.
 	Sender notify.Router
 	// SignedBy tells whose signature the gateway in front verified; nil where none does.
@@ -61,7 +63,7 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 	}
 	return New(Parts{
 		Config: c, Table: t, Ring: ring, Providers: providers, Sender: sender, SignedBy: m.SignedBy,
-		Logger: m.Logger, Now: m.Now, Random: m.Random,
+		Logger: m.Logger, Metrics: m.Metrics, Now: m.Now, Random: m.Random,
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/metrics/metricstest"
 	"github.com/stepup-auth/stepup/pkg/notify/awstest"
 	"github.com/stepup-auth/stepup/pkg/notify/awstest/seslocal"
 	"github.com/stepup-auth/stepup/pkg/sdk"
@@ -30,13 +31,13 @@ import (
 type deployment struct {
 	client
 
-	providers *awstest.Server
-	logs      *apptest.Log
+	providers     *awstest.Server
+	logs, metrics *apptest.Log
 }
 
 func deploy(t *testing.T, env map[string]string) deployment {
 	t.Helper()
-	d := deployment{providers: awstest.Start(t), logs: &apptest.Log{}}
+	d := deployment{providers: awstest.Start(t), logs: &apptest.Log{}, metrics: &apptest.Log{}}
 	database, table := dynoxide.NewTable(t)
 	ring := filepath.Join(t.TempDir(), "keyring.json")
 	if err := os.WriteFile(ring, keyringText(t), 0o600); err != nil {
@@ -45,7 +46,7 @@ func deploy(t *testing.T, env map[string]string) deployment {
 	variables := map[string]string{
 		"STEPUP_TABLE": table, "STEPUP_KEYRING": "file:" + ring, "STEPUP_SITE": "example.com",
 		"STEPUP_MAIL_FROM": "login@example.com", "STEPUP_MAIL_CONFIGURATION_SET": "events", "STEPUP_SMS_SENDER_ID": "Example",
-		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
+		"AWS_LAMBDA_FUNCTION_NAME": "stepup-api", "AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
 		"AWS_ENDPOINT_URL_DYNAMODB": *database.Options().BaseEndpoint,
 		"AWS_ENDPOINT_URL_SNS":      d.providers.URL, "AWS_ENDPOINT_URL_SESV2": d.providers.URL,
 	}
@@ -56,7 +57,8 @@ func deploy(t *testing.T, env map[string]string) deployment {
 		t.Fatal(err)
 	}
 	a, err := app.OnAWS(t.Context(), c, sdk.Config(c.Region, lookup), app.Ambient{
-		Logger: slog.New(slog.NewJSONHandler(d.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: apptest.Epoch, Random: rand.Reader,
+		Logger:  slog.New(slog.NewJSONHandler(d.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Metrics: d.metrics, Now: apptest.Epoch, Random: rand.Reader,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -205,6 +207,13 @@ func TestAProviderThatFailsIsNamedAndLeavesTheSessionAsItWas(t *testing.T) {
 			if diff := cmp.Diff(before, d.must("GET", path+"?sessionToken="+token, "")); diff != "" {
 				t.Errorf("the session changed (-before +after):\n%s", diff)
 			}
+			channel, outcome := "email", outcomeOf(row.status)
+			if row.sms {
+				channel = "sms"
+			}
+			if n := metricstest.Sum(t, d.metrics.String(), "Sends", "service", "stepup-api", "channel", channel, "outcome", outcome); n != 1 {
+				t.Errorf("%d messages are counted as %s in\n%s", n, outcome, d.metrics)
+			}
 			d.providers.Script()
 			if status, answer := d.call("PATCH", path, d.key, ask); (status == 429) != row.cooldown {
 				t.Errorf("the next one: %d %v, want a cooldown: %t", status, answer, row.cooldown)
@@ -214,6 +223,14 @@ func TestAProviderThatFailsIsNamedAndLeavesTheSessionAsItWas(t *testing.T) {
 			}
 		})
 	}
+}
+
+// outcomeOf is the word for a message that did not leave, by the status of the answer.
+func outcomeOf(status int) string {
+	if status == 400 {
+		return "rejected" // it is the address, and not the provider
+	}
+	return "failed"
 }
 
 // faultOf is the id in the first detail of a refusal.

@@ -5,6 +5,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -47,6 +48,9 @@ type Config struct {
 	IAMRoles access.Principals
 	// LogLevel is the least level that is logged.
 	LogLevel slog.Level
+	// Metrics is the name that metrics are written in, by default the function's; empty
+	// writes none.
+	Metrics string
 	// Lockout is the guessing policy.
 	Lockout user.Lockout
 	// Passwords is what a new password must fulfil.
@@ -139,6 +143,7 @@ var variables = []variable{
 	{"STEPUP_KEY_CACHE", "30s", duration(func(c *Config) *time.Duration { return &c.KeyCache })},
 	{"STEPUP_IAM_ROLES", "", setIAMRoles},
 	{"STEPUP_LOG_LEVEL", "INFO", setLogLevel},
+	{"STEPUP_METRICS", "", func(c *Config, s string) error { c.Metrics = s; return nil }},
 	{"STEPUP_LOCKOUT_LIMIT", "10", number(func(c *Config) *int { return &c.Lockout.Limit })},
 	{"STEPUP_LOCKOUT_FIRST_DELAY", "30s", duration(func(c *Config) *time.Duration { return &c.Lockout.FirstDelay })},
 	{"STEPUP_LOCKOUT_MAX_DELAY", "1h", duration(func(c *Config) *time.Duration { return &c.Lockout.MaxDelay })},
@@ -169,6 +174,7 @@ var variables = []variable{
 	{"STEPUP_MAIL_FROM", "", func(c *Config, s string) error { c.Mail.From = s; return nil }},
 	{"STEPUP_MAIL_REPLY_TO", "", func(c *Config, s string) error { c.Mail.ReplyTo = s; return nil }},
 	{"STEPUP_MAIL_CONFIGURATION_SET", "", func(c *Config, s string) error { c.Mail.ConfigurationSet = s; return nil }},
+	{"AWS_LAMBDA_FUNCTION_NAME", "", func(c *Config, s string) error { c.Metrics = cmp.Or(c.Metrics, s); return nil }},
 	{"AWS_REGION", "", func(c *Config, s string) error { c.Region = s; return nil }},
 	{"AWS_ENDPOINT_URL_DYNAMODB", "", func(c *Config, s string) error { c.DynamoDBEndpoint = s; return nil }},
 	{"AWS_ENDPOINT_URL_SECRETS_MANAGER", "", func(c *Config, s string) error { c.SecretsEndpoint = s; return nil }},

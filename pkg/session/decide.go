@@ -36,6 +36,7 @@ type decision struct {
 	user    *user.User // nil when the session has none and none was named
 	changed bool       // the session is to be written, with a new token
 	rely    bool       // a secret was right, which may be told only while the user is as loaded
+	checked []user.Check
 
 	afterDenial func(*Session) // what a denied step still does to the session
 	opened      map[sending.Channel]string
@@ -105,12 +106,8 @@ func (d *decision) ended(c Checks) *fault.Fault {
 // step runs checks, then metadata and lifetime, and gives a changed session its new
 // token.
 func (d *decision) step(ctx context.Context, s Step) (*fault.Fault, error) {
-	for _, check := range []func(context.Context, Checks) (*fault.Fault, error){
-		d.checkUser, d.checkPassword, d.checkIntent, d.checkKey, d.checkTOTP, d.checkSMS, d.checkEmail, d.checkRecovery,
-	} {
-		if denied, err := check(ctx, s.Checks); denied != nil || err != nil {
-			return denied, err
-		}
+	if denied, err := d.check(ctx, s.Checks); denied != nil || err != nil {
+		return denied, err
 	}
 	if denied, err := d.openKey(s.Challenges.Key); denied != nil || err != nil {
 		return denied, err

@@ -54,11 +54,8 @@ func (a keyAnswer) pick(open []passkey.Challenge) (passkey.Challenge, error) {
 // checkKey verifies an assertion, and closes the challenge that it answers in the write
 // that accepts it, so that it passes once (row W1). A wrong one leaves the challenge
 // open and counts for the user; one that came too late is no failure of anybody.
-func (d *decision) checkKey(_ context.Context, c Checks) (*fault.Fault, error) {
-	switch {
-	case c.Key == nil:
-		return nil, nil
-	case len(d.session.Challenges.Keys) == 0:
+func (d *decision) checkKey(context.Context, Checks) (*fault.Fault, error) {
+	if len(d.session.Challenges.Keys) == 0 {
 		return ErrKeyNoChallenge, nil
 	}
 	asked, unfit := d.answer.pick(d.session.Challenges.Keys)

@@ -32,6 +32,8 @@ type Config struct {
 	Now    func() time.Time
 	Random io.Reader
 	Retry  retry.Policy
+	// Checked hears how the checks of a step ended, once they are committed.
+	Checked func(ctx context.Context, checks []user.Check)
 }
 
 // Service is the session service. It is safe for concurrent use.
@@ -129,6 +131,7 @@ func (s *Service) conclude(ctx context.Context, d *decision, once idempotency.Re
 	if err := s.commit(ctx, d.change(denied)); err != nil {
 		return Result{}, err
 	}
+	s.c.Checked(ctx, d.checked)
 	if denied != nil {
 		return Result{}, denied
 	}

@@ -127,6 +127,7 @@ func (s *Service) conclude(ctx context.Context, d *draft, once idempotency.Reque
 	if err := s.save(ctx, d, denied); err != nil {
 		return Result{}, err
 	}
+	s.c.Checked(ctx, d.user.guesses(d.old))
 	result := Result{d.user, d.secrets}
 	if denied != nil {
 		return result, denied

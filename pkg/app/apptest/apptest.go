@@ -61,6 +61,9 @@ func (c *Clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
+// MetricsService is the name that a Service counts under, unless its Env says another.
+const MetricsService = "api"
+
 // Options change a Service from the default: an embedded store, the default
 // configuration, real randomness.
 type Options struct {
@@ -89,6 +92,8 @@ type Service struct {
 	Table table.Table
 	Ring  *keyring.Ring
 	Logs  *Log
+	// Metrics are the lines for CloudWatch, in the name of MetricsService.
+	Metrics *Log
 	// Inbox holds the messages that the service sent.
 	Inbox *inbox.Inbox
 }
@@ -111,7 +116,7 @@ func New(t testing.TB, o Options) *Service {
 		ring, err = keyring.Parse(text)
 		must(t, err)
 	}
-	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: ring, Logs: &Log{}}
+	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: ring, Logs: &Log{}, Metrics: &Log{}}
 	if s.Inbox = o.Inbox; s.Inbox == nil {
 		s.Inbox = inbox.New(inbox.DefaultCapacity, s.Clock.Now)
 	}
@@ -121,7 +126,7 @@ func New(t testing.TB, o Options) *Service {
 	}
 	s.App, err = app.New(app.Parts{
 		Config: c, Table: o.Table, Ring: ring, Providers: o.Providers, Sender: router, SignedBy: o.SignedBy,
-		Now: s.Clock.Now, Random: o.Random,
+		Now: s.Clock.Now, Random: o.Random, Metrics: s.Metrics,
 		Logger: slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	must(t, err)
@@ -133,6 +138,9 @@ func (o Options) lookup(name string) (string, bool) {
 		return idptest.BaseURL, true
 	}
 	v, ok := o.Env[name]
+	if name == "STEPUP_METRICS" && !ok {
+		return MetricsService, true
+	}
 	return v, ok
 }
 
