@@ -237,4 +237,3 @@ func newTableLike(t *testing.T, tb table.Table) table.Table {
 	}
 	return apptest.Dynamo(t, dynamo.Options{})
 }
-
