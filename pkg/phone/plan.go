@@ -51,7 +51,9 @@ type series struct {
 // lengths are numbers of digits, one character for each: "a" is 1, "j" is 10.
 type lengths string
 
-func (l lengths) include(digits int) bool { return strings.IndexByte(string(l), byte('a'-1+digits)) >= 0 }
+func (l lengths) include(digits int) bool {
+	return strings.IndexByte(string(l), byte('a'-1+digits)) >= 0
+}
 
 func (l lengths) longest() int { return int(l[len(l)-1]) - ('a' - 1) }
 

@@ -30,6 +30,16 @@ type Client interface {
 	SendEmail(ctx context.Context, in *sesv2.SendEmailInput, opts ...func(*sesv2.Options)) (*sesv2.SendEmailOutput, error)
 }
 
+// Request is a Client of one function, the SDK's SendEmail. Where binaries are to be small
+// it stands in for the SDK's client: a program in which methods are looked up by name, as
+// templates do, keeps every exported method of a type that it holds in an interface.
+type Request func(ctx context.Context, in *sesv2.SendEmailInput, opts ...func(*sesv2.Options)) (*sesv2.SendEmailOutput, error)
+
+// SendEmail implements Client.
+func (r Request) SendEmail(ctx context.Context, in *sesv2.SendEmailInput, opts ...func(*sesv2.Options)) (*sesv2.SendEmailOutput, error) {
+	return r(ctx, in, opts...)
+}
+
 // Options are the settings of a Sender.
 type Options struct {
 	// From is the sender, "login@example.com" or "Example <login@example.com>", of an
