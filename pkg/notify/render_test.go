@@ -397,3 +397,20 @@ func BenchmarkNewRenderer(b *testing.B) {
 		renderer(b, nil)
 	}
 }
+
+// TestBuiltInTextsPassTheTrial hands the built-in files in as an operator's, because only
+// those are tried out at the start.
+func TestBuiltInTextsPassTheTrial(t *testing.T) {
+	t.Parallel()
+	if _, err := notify.NewRenderer(os.DirFS("templates")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLayoutOfTheOperatorIsTriedOutInEveryLanguage(t *testing.T) {
+	t.Parallel()
+	broken := fstest.MapFS{"layout.html": file(`{{template "title" .}}{{template "nothing" .}}`)}
+	if _, err := notify.NewRenderer(broken); err == nil {
+		t.Error("a layout that no language can fill in is taken")
+	}
+}

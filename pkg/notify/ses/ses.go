@@ -54,7 +54,10 @@ type Options struct {
 	Timeout time.Duration
 }
 
-var setForm = regexp.MustCompile(`^[0-9A-Za-z_-]{0,64}$`)
+var setForm = regexp.MustCompile(`^[0-9A-Za-z_-]*$`)
+
+// maxSet is how long the name of a configuration set may be.
+const maxSet = 64
 
 // Validate returns what is wrong with the options, by name of field.
 func (o Options) Validate() error {
@@ -65,7 +68,7 @@ func (o Options) Validate() error {
 	if _, err := mail.ParseAddress(o.ReplyTo); o.ReplyTo != "" && err != nil {
 		problems = append(problems, errors.New("option ReplyTo is not a mail address"))
 	}
-	if !setForm.MatchString(o.ConfigurationSet) {
+	if len(o.ConfigurationSet) > maxSet || !setForm.MatchString(o.ConfigurationSet) {
 		problems = append(problems, errors.New("option ConfigurationSet is not a name of letters, digits, _ and -"))
 	}
 	if o.Timeout < 0 {
