@@ -3,10 +3,9 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"runtime"
 	"slices"
-	"text/tabwriter"
+	"strings"
 	"time"
 )
 
@@ -17,30 +16,48 @@ const (
 	goalZip      = 7_000_000 // bytes, as deployed
 )
 
-// print writes one line for each measure, with ratios to the first subject, which is the
-// one that does nothing.
-func print(w io.Writer, subjects []*subject) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.Debug)
-	fmt.Fprint(t, "\t")
-	for i, s := range subjects {
-		fmt.Fprintf(t, " %s\t", s.name)
-		if i > 0 {
-			fmt.Fprint(t, " ratio\t")
-		}
+// table returns a line for each measure, in Markdown, with ratios to the first subject,
+// which is the one that does nothing.
+func table(subjects []*subject) string {
+	head := []string{""}
+	for _, s := range subjects {
+		head = append(head, s.name, "ratio")
 	}
-	fmt.Fprintln(t, " goal of api")
+	rows := [][]string{append(head, "goal of api")}
 	for _, m := range measures(subjects) {
-		fmt.Fprintf(t, "%s\t", m.name)
-		for i, s := range subjects {
+		row := []string{m.name}
+		for _, s := range subjects {
 			text, ratio := m.cell(s, subjects[0])
-			fmt.Fprintf(t, " %s\t", text)
-			if i > 0 {
-				fmt.Fprintf(t, " %s\t", ratio)
-			}
+			row = append(row, text, ratio)
 		}
-		fmt.Fprintf(t, " %s\n", m.goal)
+		rows = append(rows, append(row, m.goal))
 	}
-	return t.Flush()
+	for i, row := range rows {
+		rows[i] = slices.Delete(row, 2, 3) // the first ratio is 1
+	}
+	return aligned(rows)
+}
+
+// aligned writes the rows with columns of one width; the first row is the head.
+func aligned(rows [][]string) string {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], len(cell))
+		}
+	}
+	rule := make([]string, len(widths))
+	for i, width := range widths {
+		rule[i] = strings.Repeat("-", width)
+	}
+	var b strings.Builder
+	for _, row := range slices.Insert(rows, 1, rule) {
+		for i, cell := range row {
+			fmt.Fprintf(&b, "| %-*s ", widths[i], cell)
+		}
+		b.WriteString("|\n")
+	}
+	return b.String()
 }
 
 // measure is a line of the table.
@@ -60,7 +77,7 @@ func measures(subjects []*subject) []measure {
 		{"later call", times(func(s *subject) []time.Duration { return s.warm }), ""},
 		{"of it at the store", times(func(s *subject) []time.Duration { return s.waiting }), ""},
 		{"of it here", times(func(s *subject) []time.Duration { return s.overhead }),
-			goal(goalOverhead.String(), median(api.overhead) <= goalOverhead)},
+			goal("1 ms", median(api.overhead) <= goalOverhead)},
 		{"peak memory (VmHWM)", sizes(func(s *subject) int64 { return median(s.peak) << 10 }), ""},
 		{"memory (VmRSS)", sizes(func(s *subject) int64 { return median(s.resident) << 10 }), ""},
 		{"zip, " + deployedArch, sizes(func(s *subject) int64 { return s.zip[deployedArch] }),

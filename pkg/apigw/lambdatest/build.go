@@ -2,6 +2,7 @@ package lambdatest
 
 import (
 	"archive/zip"
+	"compress/flate"
 	"context"
 	"errors"
 	"fmt"
@@ -43,8 +44,9 @@ func build(ctx context.Context, pkg, dir string, env ...string) (string, error) 
 	return binary, nil
 }
 
-// Zip writes what is uploaded to Lambda for a binary: an archive of it alone, compressed
-// as "sam deploy" does it, and the same for the same binary.
+// Zip writes what is uploaded to Lambda for a binary: an archive of it alone, and the same
+// for the same binary. "sam deploy" compresses with zlib, which comes out 2 to 3 per cent
+// smaller.
 func Zip(w io.Writer, binary string) error {
 	content, err := os.ReadFile(binary)
 	if err != nil {
@@ -53,6 +55,9 @@ func Zip(w io.Writer, binary string) error {
 	header := &zip.FileHeader{Name: "bootstrap", Method: zip.Deflate}
 	header.SetMode(0o755)
 	archive := zip.NewWriter(w)
+	archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
+		return flate.NewWriter(w, flate.BestCompression)
+	})
 	file, err := archive.CreateHeader(header)
 	if err == nil {
 		_, err = file.Write(content)
