@@ -1,16 +1,32 @@
 package main
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 )
 
-// TestEverythingIsMeasuredOnce runs the whole program as shortly as it can, so that it
-// works on the day when somebody needs it.
-func TestEverythingIsMeasuredOnce(t *testing.T) {
+func TestEveryFunctionStartsAndAnswers(t *testing.T) {
 	t.Parallel()
-	if err := run(t.Context(), 1, 1); err != nil {
-		t.Error(err)
+	dir := t.TempDir()
+	all, err := subjects(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		if err := errors.Join(s.build(t.Context(), dir), s.measure(t.Context(), 1)); err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		if calls := s.event != nil; len(s.init) != 1 || len(s.peak) != 1 || len(s.resident) != 1 || (len(s.warm) == 1) != calls {
+			t.Errorf("%s: measured %+v", s.name, s)
+		}
+		if s.store != nil && (s.waiting[0] <= 0 || s.overhead[0] <= 0) {
+			t.Errorf("%s: %v at the store and %v here", s.name, s.waiting[0], s.overhead[0])
+		}
+	}
+	if text := table(all); strings.Count(text, "\n") != 2+len(measures(all)) {
+		t.Errorf("the table is\n%s", text)
 	}
 }
 

@@ -60,7 +60,7 @@ func run(ctx context.Context, starts, calls int) (err error) {
 	}
 	fmt.Fprintln(os.Stderr, "building")
 	for _, s := range subjects {
-		if err := s.build(ctx, dir); err != nil {
+		if err := errors.Join(s.build(ctx, dir), s.pack(ctx, dir)); err != nil {
 			return err
 		}
 	}
@@ -100,16 +100,19 @@ func subjects(ctx context.Context, dir string) ([]*subject, error) {
 	}, nil
 }
 
-// build makes the binaries for this processor and for that of a deployment.
-func (s *subject) build(ctx context.Context, dir string) error {
+// build makes the binary that is started.
+func (s *subject) build(ctx context.Context, dir string) (err error) {
+	s.binary, err = lambdatest.Build(ctx, s.pkg, filepath.Join(dir, s.name))
+	return err
+}
+
+// pack weighs what would be uploaded, for this processor and for that of a deployment.
+func (s *subject) pack(ctx context.Context, dir string) error {
 	s.zip = map[string]int64{}
 	for _, arch := range []string{runtime.GOARCH, deployedArch} {
 		binary, err := lambdatest.BuildFor(ctx, arch, s.pkg, filepath.Join(dir, s.name, arch))
 		if err != nil {
 			return err
-		}
-		if arch == runtime.GOARCH {
-			s.binary = binary
 		}
 		var size counter
 		if err := lambdatest.Zip(&size, binary); err != nil {
