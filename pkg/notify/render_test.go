@@ -346,6 +346,7 @@ func TestUnusableMessagesAreRefused(t *testing.T) {
 		{"expiry in the past", notify.OTPEmail, func(m *notify.Message) { m.Data.Expiry = -time.Hour }, notify.ErrMessage},
 		{"domain with a scheme", notify.OTPSMS, func(m *notify.Message) { m.Data.Domain = "https://login.example.com" }, notify.ErrMessage},
 		{"domain with a line", notify.OTPEmail, func(m *notify.Message) { m.Data.Domain = "a\nb" }, notify.ErrMessage},
+		{"domain too long", notify.OTPSMS, func(m *notify.Message) { m.Data.Domain = strings.Repeat("a", 254) }, notify.ErrMessage},
 		{"domain in capitals", notify.OTPSMS, func(m *notify.Message) { m.Data.Domain = "LOGIN.example.com" }, notify.ErrMessage},
 		{"link that runs", notify.OTPEmail, func(m *notify.Message) { m.Data.URL = "javascript:alert(1)" }, notify.ErrMessage},
 		{"link without host", notify.OTPEmail, func(m *notify.Message) { m.Data.URL = "/otp" }, notify.ErrMessage},
