@@ -52,7 +52,7 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 	client := dynamodb.NewFromConfig(credentials, func(o *dynamodb.Options) {
 		o.BaseEndpoint = endpoint(c.DynamoDBEndpoint)
 	})
-	t := dynamo.New(client, c.Table, store.Schema(), dynamo.Options{CallTimeout: c.StoreTimeout})
+	t := dynamo.New(dynamo.Requests(client), c.Table, store.Schema(), dynamo.Options{CallTimeout: c.StoreTimeout})
 	sender, err := awsSender(c, credentials)
 	if err != nil {
 		return nil, err
@@ -70,8 +70,9 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 // awsSender sends text messages through SNS and mail through SES. Without a sender
 // address there is no mail.
 func awsSender(c config.Config, credentials aws.Config) (notify.Router, error) {
+	publish := sns.NewFromConfig(credentials, func(o *sns.Options) { o.BaseEndpoint = endpoint(c.SNSEndpoint) }).Publish
 	texts, err := notifysns.New(
-		sns.NewFromConfig(credentials, func(o *sns.Options) { o.BaseEndpoint = endpoint(c.SNSEndpoint) }),
+		notifysns.Request(publish),
 		notifysns.Options{SenderID: c.SMS.SenderID, OriginationNumber: c.SMS.OriginationNumber, MaxPrice: c.SMS.MaxPrice},
 	)
 	if err != nil {
@@ -81,8 +82,9 @@ func awsSender(c config.Config, credentials aws.Config) (notify.Router, error) {
 	if c.Mail.From == "" {
 		return router, nil
 	}
+	send := sesv2.NewFromConfig(credentials, func(o *sesv2.Options) { o.BaseEndpoint = endpoint(c.SESEndpoint) }).SendEmail
 	router.Email, err = notifyses.New(
-		sesv2.NewFromConfig(credentials, func(o *sesv2.Options) { o.BaseEndpoint = endpoint(c.SESEndpoint) }),
+		notifyses.Request(send),
 		notifyses.Options{From: c.Mail.From, ReplyTo: c.Mail.ReplyTo, ConfigurationSet: c.Mail.ConfigurationSet},
 	)
 	if err != nil {

@@ -109,10 +109,12 @@ func (c Config) log(r *http.Request, x *exchange, attrs ...slog.Attr) {
 
 // cleanID is what a request id from outside may look like, so that it can stand in
 // a log line and a header as it is.
-var cleanID = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,128}$`)
+var cleanID = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
+
+const maxRequestID = 128
 
 func (c Config) requestID(given string) string {
-	if cleanID.MatchString(given) {
+	if len(given) <= maxRequestID && cleanID.MatchString(given) {
 		return given
 	}
 	var b [12]byte

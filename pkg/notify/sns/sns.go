@@ -33,6 +33,16 @@ type Client interface {
 	Publish(ctx context.Context, in *sns.PublishInput, opts ...func(*sns.Options)) (*sns.PublishOutput, error)
 }
 
+// Request is a Client of one function, the SDK's Publish. Where binaries are to be small
+// it stands in for the SDK's client: a program in which methods are looked up by name, as
+// templates do, keeps every exported method of a type that it holds in an interface.
+type Request func(ctx context.Context, in *sns.PublishInput, opts ...func(*sns.Options)) (*sns.PublishOutput, error)
+
+// Publish implements Client.
+func (r Request) Publish(ctx context.Context, in *sns.PublishInput, opts ...func(*sns.Options)) (*sns.PublishOutput, error) {
+	return r(ctx, in, opts...)
+}
+
 // Options are the settings of a Sender. The zero value sends as the account is set up.
 type Options struct {
 	// SenderID is what phones show instead of a number, where a country allows it: 1
