@@ -10,6 +10,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/idp"
 	"github.com/stepup-auth/stepup/pkg/idp/idptest"
 	"github.com/stepup-auth/stepup/pkg/otp"
@@ -179,6 +180,30 @@ var budgets = map[string]struct {
 			return st.set(st.bound, session.Step{Challenges: session.RequestChallenges{SMS: &session.RequestCode{}}})
 		}, trips: 3, units: 6, budget: cost{3, 6},
 	},
+	// With an Idempotency-Key: no more for what fits into the item, and one write of the
+	// session when a message left.
+	"set metadata and lifetime, with a key": {
+		call: func(_ context.Context, st stage) error { return st.set(st.free, keyed(ordinary())) }, trips: 2, units: 1, budget: cost{2, 1 + 1},
+	},
+	"set password, with a key": {
+		call: func(_ context.Context, st stage) error {
+			return st.set(st.bound, keyed(apptest.Guess(apptest.Password)))
+		}, trips: 2, units: 4, budget: cost{3, 4 + 1},
+	},
+	"set a wrong password, with a key": {
+		call: func(_ context.Context, st stage) error {
+			return refused(st.set(st.bound, keyed(apptest.Guess("no"))), "COMMAND-3M0fs")
+		}, trips: 2, units: 1, budget: cost{3, 1 + 1},
+	},
+	"open a challenge that is sent, with a key": {
+		cold: true,
+		call: func(_ context.Context, st stage) error {
+			return st.set(st.bound, keyed(session.Step{Challenges: session.RequestChallenges{SMS: &session.RequestCode{}}}))
+		}, trips: 4, units: 6 + 1, budget: cost{3 + 1, 6 + 1},
+	},
+	"create, with a key": { // and whether it exists is read
+		call: func(ctx context.Context, st stage) error { return st.create(ctx, keyed(session.Step{})) }, trips: 2, units: 1 + 2, budget: cost{2, 2 + 2 + 1},
+	},
 	"create": { // with entries in the indexes by time and by creator
 		call: func(ctx context.Context, st stage) error { return st.create(ctx, session.Step{}) }, trips: 1, units: 1 + 2, budget: cost{2, 2 + 2},
 	},
@@ -241,6 +266,11 @@ type cost struct {
 func ordinary() session.Step {
 	hour := time.Hour
 	return session.Step{Metadata: map[string][]byte{"k": []byte("v")}, Lifetime: &hour}
+}
+
+func keyed(step session.Step) session.Step {
+	step.Once = idempotency.Request{Caller: "key admin", Key: "8e03978e-40d5-43dd-bc93-6894a57f9324", Operation: "Set", Body: []byte("b")}
+	return step
 }
 
 func (st stage) set(id string, step session.Step) error {
