@@ -11,6 +11,10 @@ import (
 	sessionv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
 )
 
+// everyCode are the methods of a session with every one-time factor. Without a first
+// factor they count for nothing.
+var everyCode = []string{"otp", "sms", "stepup:email", "stepup:recovery"}
+
 // stepRPCs step sessions up with one-time factors. They run in this order.
 func stepRPCs(f *fixture) []rpc {
 	return append(checkRPCs(f), challengeRPCs(f)...)
@@ -27,7 +31,7 @@ func checkRPCs(f *fixture) []rpc {
 		{
 			"an app steps a session up",
 			set(right, &sessionv2.Checks{Totp: &sessionv2.CheckTOTP{Code: right.totp}}),
-			&sessionv2.SetSessionResponse{Details: sessionDetails(2), SessionToken: placeholder},
+			&sessionv2.SetSessionResponse{Details: sessionDetails(2), SessionToken: placeholder, Assurance: worth(0, "otp")},
 		}, {
 			"a code of an app is used once",
 			set(right, &sessionv2.Checks{Totp: &sessionv2.CheckTOTP{Code: right.totp}}),
@@ -38,7 +42,7 @@ func checkRPCs(f *fixture) []rpc {
 				OtpSms: &sessionv2.CheckOTP{Code: right.sms}, OtpEmail: &sessionv2.CheckOTP{Code: right.email},
 				RecoveryCode: &sessionv2.CheckRecoveryCode{Code: right.recovery[0]},
 			}),
-			&sessionv2.SetSessionResponse{Details: sessionDetails(3), SessionToken: placeholder},
+			&sessionv2.SetSessionResponse{Details: sessionDetails(3), SessionToken: placeholder, Assurance: worth(0, everyCode...)},
 		}, {
 			"a sent code is used once",
 			set(right, &sessionv2.Checks{OtpSms: &sessionv2.CheckOTP{Code: right.sms}}),
@@ -53,7 +57,9 @@ func checkRPCs(f *fixture) []rpc {
 				User: checks("otto", "").GetUser(), Totp: &sessionv2.CheckTOTP{Code: right.later},
 				RecoveryCode: &sessionv2.CheckRecoveryCode{Code: right.recovery[1]},
 			}},
-			&sessionv2.CreateSessionResponse{Details: sessionDetails(1), SessionId: placeholder, SessionToken: placeholder},
+			&sessionv2.CreateSessionResponse{
+				Details: sessionDetails(1), SessionId: placeholder, SessionToken: placeholder, Assurance: worth(0, "otp", "stepup:recovery"),
+			},
 		}, {
 			"without recovery codes none is right",
 			set(right, &sessionv2.Checks{RecoveryCode: &sessionv2.CheckRecoveryCode{Code: right.recovery[0]}}),
@@ -103,14 +109,16 @@ func challengeRPCs(f *fixture) []rpc {
 			}},
 			&sessionv2.CreateSessionResponse{
 				Details: sessionDetails(1), SessionId: placeholder, SessionToken: placeholder,
-				Challenges: &sessionv2.Challenges{OtpSms: &code, OtpEmail: &code},
+				Challenges: &sessionv2.Challenges{OtpSms: &code, OtpEmail: &code}, Assurance: worth(0),
 			},
 		}, {
 			"codes that are sent are not returned",
 			ask(&sessionv2.RequestChallenges{
 				OtpSms: &sessionv2.RequestChallenges_OTPSMS{}, OtpEmail: linked("https://login.example.com/{{.SessionID}}?code={{.Code}}"),
 			}),
-			&sessionv2.SetSessionResponse{Details: sessionDetails(4), SessionToken: placeholder, Challenges: &sessionv2.Challenges{}},
+			&sessionv2.SetSessionResponse{
+				Details: sessionDetails(4), SessionToken: placeholder, Challenges: &sessionv2.Challenges{}, Assurance: worth(0, everyCode...),
+			},
 		}, {
 			"another message must wait",
 			ask(&sessionv2.RequestChallenges{OtpSms: &sessionv2.RequestChallenges_OTPSMS{}}),
@@ -151,6 +159,7 @@ func linked(template string) *sessionv2.RequestChallenges_OTPEmail {
 func provedSession(id string) *sessionv2.Session {
 	s := boundSession(id)
 	s.Sequence = 3
+	s.Assurance = worth(0, everyCode...)
 	u := s.GetFactors().GetUser()
 	u.Id, u.LoginName, u.DisplayName = "otto", "otto@stepup.test", "otto Test"
 	s.Factors = &sessionv2.Factors{

@@ -43,6 +43,7 @@ func (s *sessionServer) CreateSession(ctx context.Context, r *pb.CreateSessionRe
 		SessionId:    result.SessionID,
 		SessionToken: result.Token,
 		Challenges:   opened,
+		Assurance:    assuranceMessage(result.Assurance),
 	}, nil
 }
 
@@ -69,6 +70,7 @@ func (s *sessionServer) SetSession(ctx context.Context, r *pb.SetSessionRequest)
 		Details:      s.details(result.Details),
 		SessionToken: result.Token,
 		Challenges:   opened,
+		Assurance:    assuranceMessage(result.Assurance),
 	}, nil
 }
 
@@ -243,6 +245,7 @@ func sessionMessage(v session.View) *pb.Session {
 		Metadata:       v.Metadata,
 		UserAgent:      agentMessage(v.Agent),
 		ExpirationDate: timestamp(v.ExpiresAt),
+		Assurance:      assuranceMessage(v.Assurance),
 	}
 }
 

@@ -3,6 +3,7 @@ package session
 import (
 	"time"
 
+	"github.com/stepup-auth/stepup/pkg/assurance"
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/sending"
 )
@@ -112,6 +113,8 @@ type Result struct {
 	// old one is still good.
 	Token   string
 	Details Details
+	// Assurance is what the session is worth after the step.
+	Assurance assurance.Assurance
 	// Codes holds the codes that were asked to be returned, by channel.
 	Codes map[sending.Channel]string
 	// KeyOptions are for navigator.credentials.get(), as JSON {"publicKey":{…}}; nil

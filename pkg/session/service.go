@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/assurance"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/keyring"
@@ -174,6 +175,7 @@ func (s *Service) commit(ctx context.Context, c Change) error {
 
 func (s *Service) answer(d *decision) (Result, error) {
 	r := Result{SessionID: d.session.ID, Details: d.session.details(), Codes: d.opened, KeyOptions: d.keyOptions}
+	r.Assurance = assurance.Of(d.session.evidence(d.now))
 	if !d.changed {
 		return r, nil
 	}

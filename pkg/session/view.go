@@ -2,8 +2,10 @@ package session
 
 import (
 	"context"
+	"time"
 
 	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/assurance"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -13,6 +15,8 @@ type View struct {
 	*Session
 	LoginName   string
 	DisplayName string
+	// Assurance is what the factors are worth now.
+	Assurance assurance.Assurance
 }
 
 // Get returns a session. A given token decides alone; otherwise the caller must be
@@ -40,7 +44,7 @@ func (s *Service) Get(ctx context.Context, caller access.Caller, sessionID, toke
 	if token != "" && !loaded.Session.HasToken(presented.ID) {
 		return View{}, ErrReadToken
 	}
-	return viewOf(loaded.Session, loaded.User), nil
+	return viewOf(loaded.Session, loaded.User, s.now()), nil
 }
 
 // visible reports whether the caller may read the session without its token. For a
@@ -68,11 +72,12 @@ func (s *Session) organization() string {
 	return s.Factors.User.Organization
 }
 
-func viewOf(s *Session, u *user.User) View {
+func viewOf(s *Session, u *user.User, now time.Time) View {
 	v := View{Session: s.Clone()}
 	if u != nil && s.Bound() {
 		v.Factors.dropOutdated(&u.Guard)
 		v.LoginName, v.DisplayName = u.LoginName(), u.DisplayName()
 	}
+	v.Assurance = assurance.Of(v.evidence(now))
 	return v
 }

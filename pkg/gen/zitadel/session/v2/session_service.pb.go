@@ -340,7 +340,9 @@ type CreateSessionResponse struct {
 	// The session's token: a secret that stands for what the session has proven.
 	SessionToken string `protobuf:"bytes,3,opt,name=session_token,json=sessionToken,proto3" json:"session_token,omitempty"`
 	// The opened challenges. Present when the request asked for any.
-	Challenges    *Challenges `protobuf:"bytes,4,opt,name=challenges,proto3" json:"challenges,omitempty"`
+	Challenges *Challenges `protobuf:"bytes,4,opt,name=challenges,proto3" json:"challenges,omitempty"`
+	// What the session's factors are worth after the call.
+	Assurance     *Assurance `protobuf:"bytes,1000,opt,name=assurance,proto3" json:"assurance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -399,6 +401,13 @@ func (x *CreateSessionResponse) GetSessionToken() string {
 func (x *CreateSessionResponse) GetChallenges() *Challenges {
 	if x != nil {
 		return x.Challenges
+	}
+	return nil
+}
+
+func (x *CreateSessionResponse) GetAssurance() *Assurance {
+	if x != nil {
+		return x.Assurance
 	}
 	return nil
 }
@@ -506,7 +515,9 @@ type SetSessionResponse struct {
 	// before stays valid.
 	SessionToken string `protobuf:"bytes,2,opt,name=session_token,json=sessionToken,proto3" json:"session_token,omitempty"`
 	// The opened challenges. Present when the request asked for any.
-	Challenges    *Challenges `protobuf:"bytes,3,opt,name=challenges,proto3" json:"challenges,omitempty"`
+	Challenges *Challenges `protobuf:"bytes,3,opt,name=challenges,proto3" json:"challenges,omitempty"`
+	// What the session's factors are worth after the call.
+	Assurance     *Assurance `protobuf:"bytes,1000,opt,name=assurance,proto3" json:"assurance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -558,6 +569,13 @@ func (x *SetSessionResponse) GetSessionToken() string {
 func (x *SetSessionResponse) GetChallenges() *Challenges {
 	if x != nil {
 		return x.Challenges
+	}
+	return nil
+}
+
+func (x *SetSessionResponse) GetAssurance() *Assurance {
+	if x != nil {
+		return x.Assurance
 	}
 	return nil
 }
@@ -1153,7 +1171,7 @@ var File_zitadel_session_v2_session_service_proto protoreflect.FileDescriptor
 
 const file_zitadel_session_v2_session_service_proto_rawDesc = "" +
 	"\n" +
-	"(zitadel/session/v2/session_service.proto\x12\x12zitadel.session.v2\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17validate/validate.proto\x1a\x1ezitadel/object/v2/object.proto\x1a\"zitadel/session/v2/challenge.proto\x1a zitadel/session/v2/session.proto\"\xd1\x01\n" +
+	"(zitadel/session/v2/session_service.proto\x12\x12zitadel.session.v2\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17validate/validate.proto\x1a\x1ezitadel/object/v2/object.proto\x1a\"zitadel/session/v2/assurance.proto\x1a\"zitadel/session/v2/challenge.proto\x1a zitadel/session/v2/session.proto\"\xd1\x01\n" +
 	"\x13ListSessionsRequest\x122\n" +
 	"\x05query\x18\x01 \x01(\v2\x1c.zitadel.object.v2.ListQueryR\x05query\x129\n" +
 	"\aqueries\x18\x02 \x03(\v2\x1f.zitadel.session.v2.SearchQueryR\aqueries\x12K\n" +
@@ -1182,7 +1200,7 @@ const file_zitadel_session_v2_session_service_proto_rawDesc = "" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01B\v\n" +
-	"\t_lifetime\"\xd1\x01\n" +
+	"\t_lifetime\"\x8f\x02\n" +
 	"\x15CreateSessionResponse\x124\n" +
 	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x12\x1d\n" +
 	"\n" +
@@ -1190,7 +1208,8 @@ const file_zitadel_session_v2_session_service_proto_rawDesc = "" +
 	"\rsession_token\x18\x03 \x01(\tR\fsessionToken\x12>\n" +
 	"\n" +
 	"challenges\x18\x04 \x01(\v2\x1e.zitadel.session.v2.ChallengesR\n" +
-	"challenges\"\xc3\x03\n" +
+	"challenges\x12<\n" +
+	"\tassurance\x18\xe8\a \x01(\v2\x1d.zitadel.session.v2.AssuranceR\tassurance\"\xc3\x03\n" +
 	"\x11SetSessionRequest\x12)\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tB\n" +
@@ -1205,13 +1224,14 @@ const file_zitadel_session_v2_session_service_proto_rawDesc = "" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01B\v\n" +
-	"\t_lifetime\"\xaf\x01\n" +
+	"\t_lifetime\"\xed\x01\n" +
 	"\x12SetSessionResponse\x124\n" +
 	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x12#\n" +
 	"\rsession_token\x18\x02 \x01(\tR\fsessionToken\x12>\n" +
 	"\n" +
 	"challenges\x18\x03 \x01(\v2\x1e.zitadel.session.v2.ChallengesR\n" +
-	"challenges\"}\n" +
+	"challenges\x12<\n" +
+	"\tassurance\x18\xe8\a \x01(\v2\x1d.zitadel.session.v2.AssuranceR\tassurance\"}\n" +
 	"\x14DeleteSessionRequest\x12)\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tB\n" +
@@ -1318,7 +1338,8 @@ var file_zitadel_session_v2_session_service_proto_goTypes = []any{
 	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
 	(*v2.Details)(nil),            // 28: zitadel.object.v2.Details
 	(*Challenges)(nil),            // 29: zitadel.session.v2.Challenges
-	(*structpb.Struct)(nil),       // 30: google.protobuf.Struct
+	(*Assurance)(nil),             // 30: zitadel.session.v2.Assurance
+	(*structpb.Struct)(nil),       // 31: google.protobuf.Struct
 }
 var file_zitadel_session_v2_session_service_proto_depIdxs = []int32{
 	20, // 0: zitadel.session.v2.ListSessionsRequest.query:type_name -> zitadel.object.v2.ListQuery
@@ -1334,37 +1355,39 @@ var file_zitadel_session_v2_session_service_proto_depIdxs = []int32{
 	27, // 10: zitadel.session.v2.CreateSessionRequest.lifetime:type_name -> google.protobuf.Duration
 	28, // 11: zitadel.session.v2.CreateSessionResponse.details:type_name -> zitadel.object.v2.Details
 	29, // 12: zitadel.session.v2.CreateSessionResponse.challenges:type_name -> zitadel.session.v2.Challenges
-	10, // 13: zitadel.session.v2.SetSessionRequest.checks:type_name -> zitadel.session.v2.Checks
-	19, // 14: zitadel.session.v2.SetSessionRequest.metadata:type_name -> zitadel.session.v2.SetSessionRequest.MetadataEntry
-	25, // 15: zitadel.session.v2.SetSessionRequest.challenges:type_name -> zitadel.session.v2.RequestChallenges
-	27, // 16: zitadel.session.v2.SetSessionRequest.lifetime:type_name -> google.protobuf.Duration
-	28, // 17: zitadel.session.v2.SetSessionResponse.details:type_name -> zitadel.object.v2.Details
-	29, // 18: zitadel.session.v2.SetSessionResponse.challenges:type_name -> zitadel.session.v2.Challenges
-	28, // 19: zitadel.session.v2.DeleteSessionResponse.details:type_name -> zitadel.object.v2.Details
-	11, // 20: zitadel.session.v2.Checks.user:type_name -> zitadel.session.v2.CheckUser
-	12, // 21: zitadel.session.v2.Checks.password:type_name -> zitadel.session.v2.CheckPassword
-	13, // 22: zitadel.session.v2.Checks.web_auth_n:type_name -> zitadel.session.v2.CheckWebAuthN
-	14, // 23: zitadel.session.v2.Checks.idp_intent:type_name -> zitadel.session.v2.CheckIDPIntent
-	15, // 24: zitadel.session.v2.Checks.totp:type_name -> zitadel.session.v2.CheckTOTP
-	16, // 25: zitadel.session.v2.Checks.otp_sms:type_name -> zitadel.session.v2.CheckOTP
-	16, // 26: zitadel.session.v2.Checks.otp_email:type_name -> zitadel.session.v2.CheckOTP
-	17, // 27: zitadel.session.v2.Checks.recovery_code:type_name -> zitadel.session.v2.CheckRecoveryCode
-	30, // 28: zitadel.session.v2.CheckWebAuthN.credential_assertion_data:type_name -> google.protobuf.Struct
-	0,  // 29: zitadel.session.v2.SessionService.ListSessions:input_type -> zitadel.session.v2.ListSessionsRequest
-	2,  // 30: zitadel.session.v2.SessionService.GetSession:input_type -> zitadel.session.v2.GetSessionRequest
-	4,  // 31: zitadel.session.v2.SessionService.CreateSession:input_type -> zitadel.session.v2.CreateSessionRequest
-	6,  // 32: zitadel.session.v2.SessionService.SetSession:input_type -> zitadel.session.v2.SetSessionRequest
-	8,  // 33: zitadel.session.v2.SessionService.DeleteSession:input_type -> zitadel.session.v2.DeleteSessionRequest
-	1,  // 34: zitadel.session.v2.SessionService.ListSessions:output_type -> zitadel.session.v2.ListSessionsResponse
-	3,  // 35: zitadel.session.v2.SessionService.GetSession:output_type -> zitadel.session.v2.GetSessionResponse
-	5,  // 36: zitadel.session.v2.SessionService.CreateSession:output_type -> zitadel.session.v2.CreateSessionResponse
-	7,  // 37: zitadel.session.v2.SessionService.SetSession:output_type -> zitadel.session.v2.SetSessionResponse
-	9,  // 38: zitadel.session.v2.SessionService.DeleteSession:output_type -> zitadel.session.v2.DeleteSessionResponse
-	34, // [34:39] is the sub-list for method output_type
-	29, // [29:34] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	30, // 13: zitadel.session.v2.CreateSessionResponse.assurance:type_name -> zitadel.session.v2.Assurance
+	10, // 14: zitadel.session.v2.SetSessionRequest.checks:type_name -> zitadel.session.v2.Checks
+	19, // 15: zitadel.session.v2.SetSessionRequest.metadata:type_name -> zitadel.session.v2.SetSessionRequest.MetadataEntry
+	25, // 16: zitadel.session.v2.SetSessionRequest.challenges:type_name -> zitadel.session.v2.RequestChallenges
+	27, // 17: zitadel.session.v2.SetSessionRequest.lifetime:type_name -> google.protobuf.Duration
+	28, // 18: zitadel.session.v2.SetSessionResponse.details:type_name -> zitadel.object.v2.Details
+	29, // 19: zitadel.session.v2.SetSessionResponse.challenges:type_name -> zitadel.session.v2.Challenges
+	30, // 20: zitadel.session.v2.SetSessionResponse.assurance:type_name -> zitadel.session.v2.Assurance
+	28, // 21: zitadel.session.v2.DeleteSessionResponse.details:type_name -> zitadel.object.v2.Details
+	11, // 22: zitadel.session.v2.Checks.user:type_name -> zitadel.session.v2.CheckUser
+	12, // 23: zitadel.session.v2.Checks.password:type_name -> zitadel.session.v2.CheckPassword
+	13, // 24: zitadel.session.v2.Checks.web_auth_n:type_name -> zitadel.session.v2.CheckWebAuthN
+	14, // 25: zitadel.session.v2.Checks.idp_intent:type_name -> zitadel.session.v2.CheckIDPIntent
+	15, // 26: zitadel.session.v2.Checks.totp:type_name -> zitadel.session.v2.CheckTOTP
+	16, // 27: zitadel.session.v2.Checks.otp_sms:type_name -> zitadel.session.v2.CheckOTP
+	16, // 28: zitadel.session.v2.Checks.otp_email:type_name -> zitadel.session.v2.CheckOTP
+	17, // 29: zitadel.session.v2.Checks.recovery_code:type_name -> zitadel.session.v2.CheckRecoveryCode
+	31, // 30: zitadel.session.v2.CheckWebAuthN.credential_assertion_data:type_name -> google.protobuf.Struct
+	0,  // 31: zitadel.session.v2.SessionService.ListSessions:input_type -> zitadel.session.v2.ListSessionsRequest
+	2,  // 32: zitadel.session.v2.SessionService.GetSession:input_type -> zitadel.session.v2.GetSessionRequest
+	4,  // 33: zitadel.session.v2.SessionService.CreateSession:input_type -> zitadel.session.v2.CreateSessionRequest
+	6,  // 34: zitadel.session.v2.SessionService.SetSession:input_type -> zitadel.session.v2.SetSessionRequest
+	8,  // 35: zitadel.session.v2.SessionService.DeleteSession:input_type -> zitadel.session.v2.DeleteSessionRequest
+	1,  // 36: zitadel.session.v2.SessionService.ListSessions:output_type -> zitadel.session.v2.ListSessionsResponse
+	3,  // 37: zitadel.session.v2.SessionService.GetSession:output_type -> zitadel.session.v2.GetSessionResponse
+	5,  // 38: zitadel.session.v2.SessionService.CreateSession:output_type -> zitadel.session.v2.CreateSessionResponse
+	7,  // 39: zitadel.session.v2.SessionService.SetSession:output_type -> zitadel.session.v2.SetSessionResponse
+	9,  // 40: zitadel.session.v2.SessionService.DeleteSession:output_type -> zitadel.session.v2.DeleteSessionResponse
+	36, // [36:41] is the sub-list for method output_type
+	31, // [31:36] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_zitadel_session_v2_session_service_proto_init() }
@@ -1372,6 +1395,7 @@ func file_zitadel_session_v2_session_service_proto_init() {
 	if File_zitadel_session_v2_session_service_proto != nil {
 		return
 	}
+	file_zitadel_session_v2_assurance_proto_init()
 	file_zitadel_session_v2_challenge_proto_init()
 	file_zitadel_session_v2_session_proto_init()
 	file_zitadel_session_v2_session_service_proto_msgTypes[2].OneofWrappers = []any{}
