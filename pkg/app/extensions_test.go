@@ -22,25 +22,24 @@ var (
 // example is a command of a document and what its output has to be.
 type example struct{ command, want string }
 
-// examplesOf reads blocks of shell: commands, and after each, as comments, its output.
-// Blanks do not count, and … is anything.
+// examplesOf reads the paragraphs of blocks of shell: what it is about as comments,
+// commands, and as comments again what these put out. Blanks do not count there, and …
+// is anything.
 func examplesOf(section string) []example {
 	var all []example
 	for _, block := range shell.FindAllStringSubmatch(section, -1) {
-		var now example
-		for line := range strings.Lines(block[1]) {
-			output, isOutput := strings.CutPrefix(line, "# ")
-			switch {
-			case isOutput:
-				now.want += output
-			case now.want != "":
-				all = append(all, now)
-				now = example{command: line}
-			default:
-				now.command += line
+		for paragraph := range strings.SplitSeq(block[1], "\n\n") {
+			var x example
+			for line := range strings.Lines(paragraph) {
+				switch text, comment := strings.CutPrefix(line, "# "); {
+				case !comment:
+					x.command += line
+				case x.command != "":
+					x.want += text
+				}
 			}
+			all = append(all, x)
 		}
-		all = append(all, now)
 	}
 	return all
 }

@@ -168,7 +168,7 @@ func (c Config) cors() *cors.Cors {
 		},
 		ExposedHeaders: []string{
 			"Location", "Content-Length", "Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin",
-			"Retry-After", RequestIDHeader,
+			"Retry-After", "Www-Authenticate", RequestIDHeader,
 		},
 		MaxAge: 600,
 	})

@@ -17,7 +17,62 @@ var everyCode = []string{"otp", "sms", "stepup:email", "stepup:recovery"}
 
 // stepRPCs step sessions up with one-time factors. They run in this order.
 func stepRPCs(f *fixture) []rpc {
-	return append(checkRPCs(f), challengeRPCs(f)...)
+	return append(append(checkRPCs(f), challengeRPCs(f)...), requirementRPCs(f)...)
+}
+
+// requirementRPCs make requirements of a session of somebody who has every one-time
+// factor and no password.
+func requirementRPCs(f *fixture) []rpc {
+	id := f.people["otto"].session.SessionID
+	byApp := &sessionv2.Requirement{AnyOf: []string{"password", "totp"}, MaxAge: map[string]*durationpb.Duration{"*": durationpb.New(time.Hour)}}
+	unmet := func(acr string, steps ...*sessionv2.NextStep) *sessionv2.InsufficientUserAuthentication {
+		return &sessionv2.InsufficientUserAuthentication{
+			Error: "insufficient_user_authentication", ErrorDescription: "The session does not meet the authentication requirement",
+			AcrValues: acr, NextSteps: steps,
+		}
+	}
+	insufficient := func(u *sessionv2.InsufficientUserAuthentication) *rpcstatus.Status {
+		s := refusal(codes.FailedPrecondition, "STEPUP-insufficient-user-authentication", u.GetErrorDescription())
+		s.Details = append(s.Details, packed(u))
+		return s
+	}
+	met := provedSession(id)
+	met.Sequence = 4
+	return []rpc{
+		{
+			"a session that meets a requirement is read",
+			&sessionv2.GetSessionRequest{SessionId: id, Require: byApp},
+			&sessionv2.GetSessionResponse{Session: met},
+		}, {
+			"one that does not is refused in the words of RFC 9470",
+			&sessionv2.GetSessionRequest{SessionId: id, Require: &sessionv2.Requirement{MinAal: 2}},
+			insufficient(unmet("aal2 aal3")),
+		}, {
+			"a requirement that makes no sense is refused",
+			&sessionv2.GetSessionRequest{SessionId: id, Require: &sessionv2.Requirement{AnyOf: []string{"pin"}}},
+			refusal(codes.InvalidArgument, "STEPUP-require", "require.any_of: each set must be factors with commas between"),
+		}, {
+			"a level that does not exist is refused",
+			&sessionv2.SetSessionRequest{SessionId: id, Require: &sessionv2.Requirement{MinAal: 4}},
+			bare(codes.InvalidArgument, "invalid SetSessionRequest.Require: embedded message failed validation | "+
+				"caused by: invalid Requirement.MinAal: value must be less than or equal to 3"),
+		}, {
+			"a step of a session that does not meet it is refused",
+			&sessionv2.SetSessionRequest{
+				SessionId: id, Metadata: map[string][]byte{"k": []byte("v")}, Require: &sessionv2.Requirement{MinAal: 1},
+			},
+			insufficient(unmet("aal1 aal2 aal3")),
+		}, {
+			"a step on the way to it is kept, and says what is missing",
+			&sessionv2.SetSessionRequest{
+				SessionId: f.sessions["plain"].SessionID, Checks: checks("right", ""), Require: &sessionv2.Requirement{MinAal: 1},
+			},
+			&sessionv2.SetSessionResponse{
+				Details: sessionDetails(2), SessionToken: placeholder, Assurance: worth(0),
+				Unmet: unmet("aal1 aal2 aal3", &sessionv2.NextStep{Factor: "password", Why: "not verified yet"}),
+			},
+		},
+	}
 }
 
 // set is a step of a person's session.

@@ -6,6 +6,8 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/assurance"
 	objectv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	pb "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
 	"github.com/stepup-auth/stepup/pkg/passkey"
@@ -58,7 +60,11 @@ func (s *sessionServer) SetSession(ctx context.Context, r *pb.SetSessionRequest)
 	if err != nil {
 		return nil, err
 	}
-	result, err := s.service.Set(ctx, caller, session.Set{SessionID: r.GetSessionId(), Step: step})
+	required, err := requirementOf(r.GetRequire())
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.service.Set(ctx, caller, session.Set{SessionID: r.GetSessionId(), Step: step, Require: required})
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +77,7 @@ func (s *sessionServer) SetSession(ctx context.Context, r *pb.SetSessionRequest)
 		SessionToken: result.Token,
 		Challenges:   opened,
 		Assurance:    assuranceMessage(result.Assurance),
+		Unmet:        unmetMessage(result.Unmet),
 	}, nil
 }
 
@@ -80,11 +87,22 @@ func (s *sessionServer) GetSession(ctx context.Context, r *pb.GetSessionRequest)
 	if err != nil {
 		return nil, err
 	}
-	view, err := s.service.Get(ctx, caller, r.GetSessionId(), r.GetSessionToken())
+	required, err := requirementOf(r.GetRequire())
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.read(ctx, caller, r, required)
 	if err != nil {
 		return nil, err
 	}
 	return &pb.GetSessionResponse{Session: sessionMessage(view)}, nil
+}
+
+func (s *sessionServer) read(ctx context.Context, caller access.Caller, r *pb.GetSessionRequest, required *assurance.Requirement) (session.View, error) {
+	if required == nil {
+		return s.service.Get(ctx, caller, r.GetSessionId(), r.GetSessionToken())
+	}
+	return s.service.GetMeeting(ctx, caller, r.GetSessionId(), r.GetSessionToken(), *required)
 }
 
 // ListSessions implements the RPC of that name.

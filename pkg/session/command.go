@@ -18,6 +18,11 @@ type Create struct {
 type Set struct {
 	SessionID string
 	Step
+
+	// Require, when set, must be met by the session once the checks have run. When it is
+	// not, the checks and challenges of the step are kept and the rest is left out; a
+	// step that has neither is refused with ErrInsufficient.
+	Require *assurance.Requirement
 }
 
 // Step is what Create and Set have in common. The zero Step changes nothing.
@@ -115,6 +120,8 @@ type Result struct {
 	Details Details
 	// Assurance is what the session is worth after the step.
 	Assurance assurance.Assurance
+	// Unmet says what is missing of the requirement; nil when none was made or it is met.
+	Unmet *Unmet
 	// Codes holds the codes that were asked to be returned, by channel.
 	Codes map[sending.Channel]string
 	// KeyOptions are for navigator.credentials.get(), as JSON {"publicKey":{…}}; nil

@@ -30,10 +30,12 @@ type decision struct {
 	answer  keyAnswer    // to a challenge for keys, if one is checked
 	forged  *fault.Fault // why the token of an intent is no such token
 	loaded  Loaded
+	gate    gate
 
 	session *Session
 	user    *user.User // nil when the session has none and none was named
 	changed bool       // the session is to be written, with a new token
+	held    bool       // the gate stayed closed
 	rely    bool       // a secret was right, which may be told only while the user is as loaded
 
 	afterDenial func(*Session) // what a denied step still does to the session
@@ -63,6 +65,7 @@ func (d *decision) set(ctx context.Context, caller access.Caller, c Set) (*fault
 	if d.loaded.Session == nil {
 		return ErrNotFound, nil
 	}
+	d.gate = gate{c.Require, caller}
 	d.session = d.loaded.Session.Clone()
 	d.session.Factors.dropOutdated(d.loaded.Guard)
 	if err := caller.Require(access.SessionWrite, d.session.Factors.User.Organization); err != nil {
@@ -105,6 +108,9 @@ func (d *decision) step(ctx context.Context, s Step) (*fault.Fault, error) {
 	}
 	if denied, err := d.openCode(emailCodes(), s.Challenges.Email); denied != nil || err != nil {
 		return denied, err
+	}
+	if d.closed() {
+		return d.hold()
 	}
 	if denied := d.mergeMetadata(s.Metadata); denied != nil {
 		return denied, nil

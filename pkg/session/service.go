@@ -73,7 +73,11 @@ func (s *Service) Set(ctx context.Context, caller access.Caller, c Set) (Result,
 	if err := caller.RequireAnywhere(access.SessionWrite); err != nil {
 		return Result{}, err
 	}
-	return s.take(ctx, Ref{SessionID: c.SessionID}, c.Step, func(d *decision) (*fault.Fault, error) {
+	ref := Ref{SessionID: c.SessionID}
+	if c.Require != nil {
+		ref.Depth = WholeUser // to say what the user can do about it
+	}
+	return s.take(ctx, ref, c.Step, func(d *decision) (*fault.Fault, error) {
 		return d.set(ctx, caller, c)
 	})
 }
@@ -107,12 +111,12 @@ func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*dec
 			return err
 		}
 		if denied != nil {
-			return denied
+			return s.explain(ctx, d, denied)
 		}
 		if err := s.deliver(ctx, d); err != nil {
 			return err
 		}
-		result, err = s.answer(d)
+		result, err = s.answer(ctx, d)
 		return err
 	})
 	return result, err
@@ -173,9 +177,10 @@ func (s *Service) commit(ctx context.Context, c Change) error {
 	return err
 }
 
-func (s *Service) answer(d *decision) (Result, error) {
+func (s *Service) answer(ctx context.Context, d *decision) (Result, error) {
 	r := Result{SessionID: d.session.ID, Details: d.session.details(), Codes: d.opened, KeyOptions: d.keyOptions}
 	r.Assurance = assurance.Of(d.session.evidence(d.now))
+	r.Unmet = s.lacks(ctx, d)
 	if !d.changed {
 		return r, nil
 	}

@@ -9,8 +9,10 @@
 package sessionv2
 
 import (
+	_ "github.com/envoyproxy/protoc-gen-validate/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -115,11 +117,248 @@ func (x *Assurance) GetRestricted() bool {
 	return false
 }
 
+// Requirement is what a call asks of the session. Factors have the names of message
+// Factors in JSON: password, webAuthN, totp, otpSms, intent, otpEmail, recoveryCode.
+type Requirement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The least level, 0 to 3.
+	MinAal uint32 `protobuf:"varint,1,opt,name=min_aal,json=minAal,proto3" json:"min_aal,omitempty"`
+	// How long ago a factor may have been verified to count at all; "*" is every factor
+	// without an age of its own. With ages alone the least level is 1.
+	MaxAge map[string]*durationpb.Duration `protobuf:"bytes,2,rep,name=max_age,json=maxAge,proto3" json:"max_age,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Sets of factors, with commas between, such as "password,totp". All of one set must
+	// have been verified.
+	AnyOf         []string `protobuf:"bytes,3,rep,name=any_of,json=anyOf,proto3" json:"any_of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Requirement) Reset() {
+	*x = Requirement{}
+	mi := &file_zitadel_session_v2_assurance_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Requirement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Requirement) ProtoMessage() {}
+
+func (x *Requirement) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_session_v2_assurance_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Requirement.ProtoReflect.Descriptor instead.
+func (*Requirement) Descriptor() ([]byte, []int) {
+	return file_zitadel_session_v2_assurance_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Requirement) GetMinAal() uint32 {
+	if x != nil {
+		return x.MinAal
+	}
+	return 0
+}
+
+func (x *Requirement) GetMaxAge() map[string]*durationpb.Duration {
+	if x != nil {
+		return x.MaxAge
+	}
+	return nil
+}
+
+func (x *Requirement) GetAnyOf() []string {
+	if x != nil {
+		return x.AnyOf
+	}
+	return nil
+}
+
+// InsufficientUserAuthentication says that a session does not meet a requirement, in the
+// words of RFC 9470, and what its user can do about it.
+type InsufficientUserAuthentication struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Always "insufficient_user_authentication".
+	Error string `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	// The same for people.
+	ErrorDescription string `protobuf:"bytes,2,opt,name=error_description,proto3" json:"error_description,omitempty"`
+	// The classes that are accepted, the least first, with spaces between. Empty where no
+	// level is asked for.
+	AcrValues string `protobuf:"bytes,3,opt,name=acr_values,proto3" json:"acr_values,omitempty"`
+	// The shortest of the ages asked for, in seconds. Absent where none is.
+	MaxAge *uint32 `protobuf:"varint,4,opt,name=max_age,proto3,oneof" json:"max_age,omitempty"`
+	// What the user can do next, the cheapest first. Empty when nothing leads there, and
+	// for callers who may not know what the user has set up.
+	NextSteps     []*NextStep `protobuf:"bytes,5,rep,name=next_steps,json=nextSteps,proto3" json:"next_steps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InsufficientUserAuthentication) Reset() {
+	*x = InsufficientUserAuthentication{}
+	mi := &file_zitadel_session_v2_assurance_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InsufficientUserAuthentication) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InsufficientUserAuthentication) ProtoMessage() {}
+
+func (x *InsufficientUserAuthentication) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_session_v2_assurance_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InsufficientUserAuthentication.ProtoReflect.Descriptor instead.
+func (*InsufficientUserAuthentication) Descriptor() ([]byte, []int) {
+	return file_zitadel_session_v2_assurance_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *InsufficientUserAuthentication) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *InsufficientUserAuthentication) GetErrorDescription() string {
+	if x != nil {
+		return x.ErrorDescription
+	}
+	return ""
+}
+
+func (x *InsufficientUserAuthentication) GetAcrValues() string {
+	if x != nil {
+		return x.AcrValues
+	}
+	return ""
+}
+
+func (x *InsufficientUserAuthentication) GetMaxAge() uint32 {
+	if x != nil && x.MaxAge != nil {
+		return *x.MaxAge
+	}
+	return 0
+}
+
+func (x *InsufficientUserAuthentication) GetNextSteps() []*NextStep {
+	if x != nil {
+		return x.NextSteps
+	}
+	return nil
+}
+
+// NextStep is one proof that the user can give now and that a way to the requirement
+// begins with.
+type NextStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The factor to check, or "user" where no user is checked yet.
+	Factor string `protobuf:"bytes,1,opt,name=factor,proto3" json:"factor,omitempty"`
+	// Why it is needed: not verified yet, verified too long ago, verified with a weaker
+	// key, no user is checked yet.
+	Why string `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
+	// The message that it takes: "email" or "sms". Empty where nothing is sent, also
+	// because a code is out already.
+	Sends string `protobuf:"bytes,3,opt,name=sends,proto3" json:"sends,omitempty"`
+	// The factors that are needed after it.
+	Then []string `protobuf:"bytes,4,rep,name=then,proto3" json:"then,omitempty"`
+	// For a key, what to ask for in its challenge.
+	UserVerificationRequirement UserVerificationRequirement `protobuf:"varint,5,opt,name=user_verification_requirement,json=userVerificationRequirement,proto3,enum=zitadel.session.v2.UserVerificationRequirement" json:"user_verification_requirement,omitempty"`
+	unknownFields               protoimpl.UnknownFields
+	sizeCache                   protoimpl.SizeCache
+}
+
+func (x *NextStep) Reset() {
+	*x = NextStep{}
+	mi := &file_zitadel_session_v2_assurance_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NextStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NextStep) ProtoMessage() {}
+
+func (x *NextStep) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_session_v2_assurance_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NextStep.ProtoReflect.Descriptor instead.
+func (*NextStep) Descriptor() ([]byte, []int) {
+	return file_zitadel_session_v2_assurance_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *NextStep) GetFactor() string {
+	if x != nil {
+		return x.Factor
+	}
+	return ""
+}
+
+func (x *NextStep) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *NextStep) GetSends() string {
+	if x != nil {
+		return x.Sends
+	}
+	return ""
+}
+
+func (x *NextStep) GetThen() []string {
+	if x != nil {
+		return x.Then
+	}
+	return nil
+}
+
+func (x *NextStep) GetUserVerificationRequirement() UserVerificationRequirement {
+	if x != nil {
+		return x.UserVerificationRequirement
+	}
+	return UserVerificationRequirement_USER_VERIFICATION_REQUIREMENT_UNSPECIFIED
+}
+
 var File_zitadel_session_v2_assurance_proto protoreflect.FileDescriptor
 
 const file_zitadel_session_v2_assurance_proto_rawDesc = "" +
 	"\n" +
-	"\"zitadel/session/v2/assurance.proto\x12\x12zitadel.session.v2\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x01\n" +
+	"\"zitadel/session/v2/assurance.proto\x12\x12zitadel.session.v2\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17validate/validate.proto\x1a\"zitadel/session/v2/challenge.proto\"\xd6\x01\n" +
 	"\tAssurance\x12\x15\n" +
 	"\x03aal\x18\x01 \x01(\rH\x00R\x03aal\x88\x01\x01\x12\x10\n" +
 	"\x03acr\x18\x02 \x01(\tR\x03acr\x12\x10\n" +
@@ -129,7 +368,31 @@ const file_zitadel_session_v2_assurance_proto_rawDesc = "" +
 	"\n" +
 	"restricted\x18\x06 \x01(\bR\n" +
 	"restrictedB\x06\n" +
-	"\x04_aalBDZBgithub.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2;sessionv2b\x06proto3"
+	"\x04_aal\"\x86\x02\n" +
+	"\vRequirement\x12 \n" +
+	"\amin_aal\x18\x01 \x01(\rB\a\xfaB\x04*\x02\x18\x03R\x06minAal\x12U\n" +
+	"\amax_age\x18\x02 \x03(\v2+.zitadel.session.v2.Requirement.MaxAgeEntryB\x0f\xfaB\f\x9a\x01\t\x10\b*\x05\xaa\x01\x02*\x00R\x06maxAge\x12(\n" +
+	"\x06any_of\x18\x03 \x03(\tB\x11\xfaB\x0e\x92\x01\v\x10\x10\"\ar\x05\x10\x01\x18\xc8\x01R\x05anyOf\x1aT\n" +
+	"\vMaxAgeEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12/\n" +
+	"\x05value\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05value:\x028\x01\"\xec\x01\n" +
+	"\x1eInsufficientUserAuthentication\x12\x14\n" +
+	"\x05error\x18\x01 \x01(\tR\x05error\x12,\n" +
+	"\x11error_description\x18\x02 \x01(\tR\x11error_description\x12\x1e\n" +
+	"\n" +
+	"acr_values\x18\x03 \x01(\tR\n" +
+	"acr_values\x12\x1d\n" +
+	"\amax_age\x18\x04 \x01(\rH\x00R\amax_age\x88\x01\x01\x12;\n" +
+	"\n" +
+	"next_steps\x18\x05 \x03(\v2\x1c.zitadel.session.v2.NextStepR\tnextStepsB\n" +
+	"\n" +
+	"\b_max_age\"\xd3\x01\n" +
+	"\bNextStep\x12\x16\n" +
+	"\x06factor\x18\x01 \x01(\tR\x06factor\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\x12\x14\n" +
+	"\x05sends\x18\x03 \x01(\tR\x05sends\x12\x12\n" +
+	"\x04then\x18\x04 \x03(\tR\x04then\x12s\n" +
+	"\x1duser_verification_requirement\x18\x05 \x01(\x0e2/.zitadel.session.v2.UserVerificationRequirementR\x1buserVerificationRequirementBDZBgithub.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2;sessionv2b\x06proto3"
 
 var (
 	file_zitadel_session_v2_assurance_proto_rawDescOnce sync.Once
@@ -143,18 +406,28 @@ func file_zitadel_session_v2_assurance_proto_rawDescGZIP() []byte {
 	return file_zitadel_session_v2_assurance_proto_rawDescData
 }
 
-var file_zitadel_session_v2_assurance_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_zitadel_session_v2_assurance_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_zitadel_session_v2_assurance_proto_goTypes = []any{
-	(*Assurance)(nil),             // 0: zitadel.session.v2.Assurance
-	(*timestamppb.Timestamp)(nil), // 1: google.protobuf.Timestamp
+	(*Assurance)(nil),                      // 0: zitadel.session.v2.Assurance
+	(*Requirement)(nil),                    // 1: zitadel.session.v2.Requirement
+	(*InsufficientUserAuthentication)(nil), // 2: zitadel.session.v2.InsufficientUserAuthentication
+	(*NextStep)(nil),                       // 3: zitadel.session.v2.NextStep
+	nil,                                    // 4: zitadel.session.v2.Requirement.MaxAgeEntry
+	(*timestamppb.Timestamp)(nil),          // 5: google.protobuf.Timestamp
+	(UserVerificationRequirement)(0),       // 6: zitadel.session.v2.UserVerificationRequirement
+	(*durationpb.Duration)(nil),            // 7: google.protobuf.Duration
 }
 var file_zitadel_session_v2_assurance_proto_depIdxs = []int32{
-	1, // 0: zitadel.session.v2.Assurance.auth_time:type_name -> google.protobuf.Timestamp
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	5, // 0: zitadel.session.v2.Assurance.auth_time:type_name -> google.protobuf.Timestamp
+	4, // 1: zitadel.session.v2.Requirement.max_age:type_name -> zitadel.session.v2.Requirement.MaxAgeEntry
+	3, // 2: zitadel.session.v2.InsufficientUserAuthentication.next_steps:type_name -> zitadel.session.v2.NextStep
+	6, // 3: zitadel.session.v2.NextStep.user_verification_requirement:type_name -> zitadel.session.v2.UserVerificationRequirement
+	7, // 4: zitadel.session.v2.Requirement.MaxAgeEntry.value:type_name -> google.protobuf.Duration
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_zitadel_session_v2_assurance_proto_init() }
@@ -162,14 +435,16 @@ func file_zitadel_session_v2_assurance_proto_init() {
 	if File_zitadel_session_v2_assurance_proto != nil {
 		return
 	}
+	file_zitadel_session_v2_challenge_proto_init()
 	file_zitadel_session_v2_assurance_proto_msgTypes[0].OneofWrappers = []any{}
+	file_zitadel_session_v2_assurance_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_zitadel_session_v2_assurance_proto_rawDesc), len(file_zitadel_session_v2_assurance_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

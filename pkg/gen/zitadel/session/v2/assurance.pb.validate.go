@@ -172,3 +172,452 @@ var _ interface {
 	Cause() error
 	ErrorName() string
 } = AssuranceValidationError{}
+
+// Validate checks the field values on Requirement with the rules defined in
+// the proto definition for this message. If any rules are violated, the first
+// error encountered is returned, or nil if there are no violations.
+func (m *Requirement) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on Requirement with the rules defined in
+// the proto definition for this message. If any rules are violated, the
+// result is a list of violation errors wrapped in RequirementMultiError, or
+// nil if none found.
+func (m *Requirement) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *Requirement) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	if m.GetMinAal() > 3 {
+		err := RequirementValidationError{
+			field:  "MinAal",
+			reason: "value must be less than or equal to 3",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	if len(m.GetMaxAge()) > 8 {
+		err := RequirementValidationError{
+			field:  "MaxAge",
+			reason: "value must contain no more than 8 pair(s)",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	{
+		sorted_keys := make([]string, len(m.GetMaxAge()))
+		i := 0
+		for key := range m.GetMaxAge() {
+			sorted_keys[i] = key
+			i++
+		}
+		sort.Slice(sorted_keys, func(i, j int) bool { return sorted_keys[i] < sorted_keys[j] })
+		for _, key := range sorted_keys {
+			val := m.GetMaxAge()[key]
+			_ = val
+
+			// no validation rules for MaxAge[key]
+
+			if d := val; d != nil {
+				dur, err := d.AsDuration(), d.CheckValid()
+				if err != nil {
+					err = RequirementValidationError{
+						field:  fmt.Sprintf("MaxAge[%v]", key),
+						reason: "value is not a valid duration",
+						cause:  err,
+					}
+					if !all {
+						return err
+					}
+					errors = append(errors, err)
+				} else {
+
+					gt := time.Duration(0*time.Second + 0*time.Nanosecond)
+
+					if dur <= gt {
+						err := RequirementValidationError{
+							field:  fmt.Sprintf("MaxAge[%v]", key),
+							reason: "value must be greater than 0s",
+						}
+						if !all {
+							return err
+						}
+						errors = append(errors, err)
+					}
+
+				}
+			}
+
+		}
+	}
+
+	if len(m.GetAnyOf()) > 16 {
+		err := RequirementValidationError{
+			field:  "AnyOf",
+			reason: "value must contain no more than 16 item(s)",
+		}
+		if !all {
+			return err
+		}
+		errors = append(errors, err)
+	}
+
+	for idx, item := range m.GetAnyOf() {
+		_, _ = idx, item
+
+		if l := utf8.RuneCountInString(item); l < 1 || l > 200 {
+			err := RequirementValidationError{
+				field:  fmt.Sprintf("AnyOf[%v]", idx),
+				reason: "value length must be between 1 and 200 runes, inclusive",
+			}
+			if !all {
+				return err
+			}
+			errors = append(errors, err)
+		}
+
+	}
+
+	if len(errors) > 0 {
+		return RequirementMultiError(errors)
+	}
+
+	return nil
+}
+
+// RequirementMultiError is an error wrapping multiple validation errors
+// returned by Requirement.ValidateAll() if the designated constraints aren't met.
+type RequirementMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m RequirementMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m RequirementMultiError) AllErrors() []error { return m }
+
+// RequirementValidationError is the validation error returned by
+// Requirement.Validate if the designated constraints aren't met.
+type RequirementValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e RequirementValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e RequirementValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e RequirementValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e RequirementValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e RequirementValidationError) ErrorName() string { return "RequirementValidationError" }
+
+// Error satisfies the builtin error interface
+func (e RequirementValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sRequirement.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = RequirementValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = RequirementValidationError{}
+
+// Validate checks the field values on InsufficientUserAuthentication with the
+// rules defined in the proto definition for this message. If any rules are
+// violated, the first error encountered is returned, or nil if there are no violations.
+func (m *InsufficientUserAuthentication) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on InsufficientUserAuthentication with
+// the rules defined in the proto definition for this message. If any rules
+// are violated, the result is a list of violation errors wrapped in
+// InsufficientUserAuthenticationMultiError, or nil if none found.
+func (m *InsufficientUserAuthentication) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *InsufficientUserAuthentication) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	// no validation rules for Error
+
+	// no validation rules for ErrorDescription
+
+	// no validation rules for AcrValues
+
+	for idx, item := range m.GetNextSteps() {
+		_, _ = idx, item
+
+		if all {
+			switch v := interface{}(item).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, InsufficientUserAuthenticationValidationError{
+						field:  fmt.Sprintf("NextSteps[%v]", idx),
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, InsufficientUserAuthenticationValidationError{
+						field:  fmt.Sprintf("NextSteps[%v]", idx),
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(item).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return InsufficientUserAuthenticationValidationError{
+					field:  fmt.Sprintf("NextSteps[%v]", idx),
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	}
+
+	if m.MaxAge != nil {
+		// no validation rules for MaxAge
+	}
+
+	if len(errors) > 0 {
+		return InsufficientUserAuthenticationMultiError(errors)
+	}
+
+	return nil
+}
+
+// InsufficientUserAuthenticationMultiError is an error wrapping multiple
+// validation errors returned by InsufficientUserAuthentication.ValidateAll()
+// if the designated constraints aren't met.
+type InsufficientUserAuthenticationMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m InsufficientUserAuthenticationMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m InsufficientUserAuthenticationMultiError) AllErrors() []error { return m }
+
+// InsufficientUserAuthenticationValidationError is the validation error
+// returned by InsufficientUserAuthentication.Validate if the designated
+// constraints aren't met.
+type InsufficientUserAuthenticationValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e InsufficientUserAuthenticationValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e InsufficientUserAuthenticationValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e InsufficientUserAuthenticationValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e InsufficientUserAuthenticationValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e InsufficientUserAuthenticationValidationError) ErrorName() string {
+	return "InsufficientUserAuthenticationValidationError"
+}
+
+// Error satisfies the builtin error interface
+func (e InsufficientUserAuthenticationValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sInsufficientUserAuthentication.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = InsufficientUserAuthenticationValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = InsufficientUserAuthenticationValidationError{}
+
+// Validate checks the field values on NextStep with the rules defined in the
+// proto definition for this message. If any rules are violated, the first
+// error encountered is returned, or nil if there are no violations.
+func (m *NextStep) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on NextStep with the rules defined in
+// the proto definition for this message. If any rules are violated, the
+// result is a list of violation errors wrapped in NextStepMultiError, or nil
+// if none found.
+func (m *NextStep) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *NextStep) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	// no validation rules for Factor
+
+	// no validation rules for Why
+
+	// no validation rules for Sends
+
+	// no validation rules for UserVerificationRequirement
+
+	if len(errors) > 0 {
+		return NextStepMultiError(errors)
+	}
+
+	return nil
+}
+
+// NextStepMultiError is an error wrapping multiple validation errors returned
+// by NextStep.ValidateAll() if the designated constraints aren't met.
+type NextStepMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m NextStepMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m NextStepMultiError) AllErrors() []error { return m }
+
+// NextStepValidationError is the validation error returned by
+// NextStep.Validate if the designated constraints aren't met.
+type NextStepValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e NextStepValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e NextStepValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e NextStepValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e NextStepValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e NextStepValidationError) ErrorName() string { return "NextStepValidationError" }
+
+// Error satisfies the builtin error interface
+func (e NextStepValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sNextStep.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = NextStepValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = NextStepValidationError{}

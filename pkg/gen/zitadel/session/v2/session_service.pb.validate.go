@@ -400,6 +400,35 @@ func (m *GetSessionRequest) validate(all bool) error {
 		errors = append(errors, err)
 	}
 
+	if all {
+		switch v := interface{}(m.GetRequire()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, GetSessionRequestValidationError{
+					field:  "Require",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, GetSessionRequestValidationError{
+					field:  "Require",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetRequire()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return GetSessionRequestValidationError{
+				field:  "Require",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
 	if m.SessionToken != nil {
 
 		if l := utf8.RuneCountInString(m.GetSessionToken()); l < 1 || l > 200 {
@@ -1139,6 +1168,35 @@ func (m *SetSessionRequest) validate(all bool) error {
 		}
 	}
 
+	if all {
+		switch v := interface{}(m.GetRequire()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, SetSessionRequestValidationError{
+					field:  "Require",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, SetSessionRequestValidationError{
+					field:  "Require",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetRequire()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return SetSessionRequestValidationError{
+				field:  "Require",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
 	if m.Lifetime != nil {
 
 		if d := m.GetLifetime(); d != nil {
@@ -1358,6 +1416,35 @@ func (m *SetSessionResponse) validate(all bool) error {
 		if err := v.Validate(); err != nil {
 			return SetSessionResponseValidationError{
 				field:  "Assurance",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if all {
+		switch v := interface{}(m.GetUnmet()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, SetSessionResponseValidationError{
+					field:  "Unmet",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, SetSessionResponseValidationError{
+					field:  "Unmet",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetUnmet()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return SetSessionResponseValidationError{
+				field:  "Unmet",
 				reason: "embedded message failed validation",
 				cause:  err,
 			}
