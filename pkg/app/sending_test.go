@@ -11,7 +11,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -23,6 +27,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/notify/awstest/seslocal"
 	"github.com/stepup-auth/stepup/pkg/sdk"
 	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
+	"github.com/stepup-auth/stepup/test/proxy"
 )
 
 // deployment is the service as a function has it: every AWS service is one of the SDK's
@@ -30,45 +35,76 @@ import (
 type deployment struct {
 	client
 
+	env       map[string]string
 	providers *awstest.Server
 	logs      *apptest.Log
+	// database is a client of DynamoDB itself, and table the name there.
+	database *dynamodb.Client
+	table    string
+	// The ways to what the service depends on.
+	dynamo, sns, ses *proxy.Proxy
 }
 
 func deploy(t *testing.T, env map[string]string) deployment {
 	t.Helper()
 	d := deployment{providers: awstest.Start(t), logs: &apptest.Log{}}
-	database, table := dynoxide.NewTable(t)
+	d.database, d.table = dynoxide.NewTable(t)
+	d.dynamo = proxy.Start(t, *d.database.Options().BaseEndpoint)
+	d.sns, d.ses = proxy.Start(t, d.providers.URL), proxy.Start(t, d.providers.URL)
 	ring := filepath.Join(t.TempDir(), "keyring.json")
 	if err := os.WriteFile(ring, keyringText(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	variables := map[string]string{
-		"STEPUP_TABLE": table, "STEPUP_KEYRING": "file:" + ring, "STEPUP_SITE": "example.com",
+	d.env = map[string]string{
+		"STEPUP_TABLE": d.table, "STEPUP_KEYRING": "file:" + ring, "STEPUP_SITE": "example.com",
 		"STEPUP_MAIL_FROM": "login@example.com", "STEPUP_MAIL_CONFIGURATION_SET": "events", "STEPUP_SMS_SENDER_ID": "Example",
 		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
-		"AWS_ENDPOINT_URL_DYNAMODB": *database.Options().BaseEndpoint,
-		"AWS_ENDPOINT_URL_SNS":      d.providers.URL, "AWS_ENDPOINT_URL_SESV2": d.providers.URL,
+		"AWS_ENDPOINT_URL_DYNAMODB": d.dynamo.URL, "AWS_ENDPOINT_URL_SNS": d.sns.URL, "AWS_ENDPOINT_URL_SESV2": d.ses.URL,
 	}
-	maps.Copy(variables, env)
-	lookup := func(name string) (string, bool) { v, ok := variables[name]; return v, ok }
+	maps.Copy(d.env, env)
+	url, a := d.start(t, nil)
+	_, key, err := a.Keys.Issue(t.Context(), access.NewKey{Name: "test", Role: access.IAMOwner})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.client = client{t, url, key}
+	return d
+}
+
+// start starts one more process of the deployment, with some variables of its own, and
+// returns its URL.
+func (d deployment) start(t *testing.T, env map[string]string) (string, *app.App) {
+	t.Helper()
+	lookup := func(name string) (string, bool) {
+		if v, ok := env[name]; ok {
+			return v, true
+		}
+		v, ok := d.env[name]
+		return v, ok
+	}
 	c, err := config.Load(lookup)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.OnAWS(t.Context(), c, sdk.Config(c.Region, lookup), app.Ambient{
+	a, err := app.OnAWS(t.Context(), c, d.sdk(c.Region, lookup), app.Ambient{
 		Logger: slog.New(slog.NewJSONHandler(d.logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: apptest.Epoch, Random: rand.Reader,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, key, err := a.Keys.Issue(t.Context(), access.NewKey{Name: "test", Role: access.IAMOwner})
-	if err != nil {
-		t.Fatal(err)
-	}
 	server := httptest.NewServer(a.Handler)
 	t.Cleanup(server.Close)
-	d.client = client{t, server.URL, key}
-	return d
+	return server.URL, a
+}
+
+// sdk is the SDK's configuration as in a function, but for the pauses between the
+// attempts of a call, which nobody has to wait for.
+func (d deployment) sdk(region string, lookup config.Lookup) aws.Config {
+	c := sdk.Config(region, lookup)
+	c.HTTPClient = proxy.Marked(c.HTTPClient, d.dynamo, d.sns, d.ses)
+	patient := c.Retryer
+	c.Retryer = func() aws.Retryer { return retry.AddWithMaxBackoffDelay(patient(), time.Millisecond) }
+	return c
 }
 
 const (
