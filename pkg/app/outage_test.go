@@ -199,3 +199,29 @@ func (c call) problem(b breakage, got answered) string {
 	}
 	return ""
 }
+
+// TestR1_AnAPIKeyThatCannotBeLookedUpOpensNothing has the first call of a process fail,
+// which is that for the caller's key.
+func TestR1_AnAPIKeyThatCannotBeLookedUpOpensNothing(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t)
+	together(t, refusals, func(t *testing.T, f failure) {
+		w := o.world(t)
+		w.breakAt(t, call{method: http.MethodGet, path: o.bound}, breakage{1, "GetItem", f})
+		w.wantServed(t, call{method: http.MethodGet, path: o.bound})
+	})
+}
+
+// TestR1_AStoreThatNobodyServesIsUnavailable has no process at the store's address.
+func TestR1_AStoreThatNobodyServesIsUnavailable(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t)
+	w := o.world(t)
+	url, _ := w.start(t, map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:1"})
+	for name, c := range o.calls() {
+		got := w.make(t, url, c)
+		if got.status != http.StatusServiceUnavailable || !strings.Contains(got.log, "connection refused") {
+			t.Errorf("%s: got %+v", name, got)
+		}
+	}
+}
