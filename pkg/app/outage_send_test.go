@@ -42,8 +42,8 @@ var channels = []channel{
 // refusedMessage is a way in which a provider takes no message, or does not say so.
 type refusedMessage struct {
 	how proxy.Failure
-	// env is of the process that meets it.
-	env   map[string]string
+	// away is set where nobody is at the provider's address.
+	away  bool
 	after string // Retry-After
 	cause string // in the log
 	// unconfirmed is set where the message may have left, and left where it has.
@@ -54,17 +54,14 @@ type refusedMessage struct {
 // refusedMessages are the ways of a channel.
 func (ch channel) refusedMessages() map[string]refusedMessage {
 	return map[string]refusedMessage{
-		"throttles": {how: ch.refuse(http.StatusTooManyRequests, "TooManyRequestsException"), after: "1", cause: "TooManyRequestsException"},
-		"denies":    {how: ch.refuse(http.StatusForbidden, "AccessDeniedException"), cause: "AccessDeniedException"},
-		"is away": {
-			env:   map[string]string{"AWS_ENDPOINT_URL_SNS": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_SESV2": "http://127.0.0.1:1"},
-			cause: "connection refused",
-		},
+		"throttles":            {how: ch.refuse(http.StatusTooManyRequests, "TooManyRequestsException"), after: "1", cause: "TooManyRequestsException"},
+		"denies":               {how: ch.refuse(http.StatusForbidden, "AccessDeniedException"), cause: "AccessDeniedException"},
+		"is away":              {away: true, cause: "connection refused"},
 		"meets a defect":       {how: ch.refuse(http.StatusInternalServerError, "InternalError"), unconfirmed: true, cause: "InternalError"},
 		"answers nonsense":     {how: proxy.Answer(http.StatusOK, nil, "nonsense"), unconfirmed: true, cause: ch.nonsense},
 		"cuts the call off":    {how: proxy.Reset, unconfirmed: true, cause: "connection reset"},
 		"sends and is cut off": {how: proxy.Lose, unconfirmed: true, left: 1, cause: "connection reset"},
-		"hangs":                {how: proxy.Hang, env: map[string]string{"STEPUP_TIMEOUT": "2s", "STEPUP_STORE_TIMEOUT": "2s"}, unconfirmed: true, cause: "deadline exceeded"},
+		"hangs":                {how: proxy.Hang, unconfirmed: true, cause: "deadline exceeded"},
 	}
 }
 
@@ -108,19 +105,19 @@ func TestR1_EveryMessageIsRefusedInEveryWay(t *testing.T) {
 func (w *world) refuse(t *testing.T, c call, ch channel, how string, m refusedMessage) {
 	t.Helper()
 	url := w.url
-	if m.env != nil {
-		url, _ = w.start(t, m.env)
+	if m.away {
+		url, _ = w.start(t, map[string]string{"AWS_ENDPOINT_URL_SNS": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_SESV2": "http://127.0.0.1:1"})
 	}
 	status, code, id := 503, 14, "STEPUP-"+ch.name+"-unavailable"
 	if m.unconfirmed {
 		status, code, id = 504, 4, "STEPUP-"+ch.name+"-unconfirmed"
 	}
-	if m.how != nil {
+	if !m.away {
 		ch.on(w.deployment).Break(m.how, func(proxy.Call) bool { return true })
 	}
 	got := w.make(t, url, c)
 	ch.on(w.deployment).Heal()
-	if m.env != nil && c.sms > 0 && c.mails > 0 && m.how == nil {
+	if m.away && c.sms > 0 && c.mails > 0 {
 		id = got.id // both are away, and the first one counts
 	}
 	if got.status != status || got.code != code || got.id != id || got.after != m.after || got.took >= outageDeadline {

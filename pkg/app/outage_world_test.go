@@ -367,7 +367,7 @@ func (w *world) make(t *testing.T, url string, c call) answered {
 func together[R any](t *testing.T, rows map[string]R, test func(t *testing.T, row R)) {
 	t.Helper()
 	var g errgroup.Group
-	g.SetLimit(16)
+	g.SetLimit(8)
 	for name, row := range rows {
 		g.Go(func() error {
 			t.Run(name, func(t *testing.T) { test(t, row) })
