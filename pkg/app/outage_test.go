@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/test/proxy"
 )
 
@@ -210,6 +212,44 @@ func TestR1_AnAPIKeyThatCannotBeLookedUpOpensNothing(t *testing.T) {
 		w.breakAt(t, call{method: http.MethodGet, path: o.bound}, breakage{1, "GetItem", f})
 		w.wantServed(t, call{method: http.MethodGet, path: o.bound})
 	})
+}
+
+// TestR1_OperatorsAreToldWhatBecameOfAKey has each call fail that issues, lists or revokes
+// one: a key that the operator does not get to see is not there, unless no answer came.
+func TestR1_OperatorsAreToldWhatBecameOfAKey(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, nil)
+	_, patient := d.start(t, map[string]string{"STEPUP_TIMEOUT": "10s", "STEPUP_STORE_TIMEOUT": "10s"})
+	_, hurried := d.start(t, hasty)
+	id, _, _ := strings.Cut(strings.TrimPrefix(keyOf(d.dump(t)[0]), "KEYS "), " ")
+	for name, run := range map[string]func(keys *access.Keys) error{
+		"issue": func(keys *access.Keys) error {
+			_, _, err := keys.Issue(t.Context(), access.NewKey{Name: "next", Role: access.IAMOwner})
+			return err
+		},
+		"list":   func(keys *access.Keys) error { _, err := keys.List(t.Context()); return err },
+		"revoke": func(keys *access.Keys) error { return keys.Revoke(t.Context(), id) },
+	} {
+		before := rows(d.dump(t), render)
+		for how, f := range refusals {
+			keys := patient.Keys
+			if f.hangs {
+				keys = hurried.Keys
+			}
+			d.dynamo.Break(f.how, func(proxy.Call) bool { return true })
+			if err := run(keys); fault.From(err) == nil || fault.From(err).ID != f.id {
+				t.Errorf("%s %s: got %v", name, how, err)
+			}
+		}
+		if diff := cmp.Diff(before, rows(d.dump(t), render)); diff != "" {
+			t.Errorf("%s failed, and stored is (-want +got):\n%s", name, diff)
+		}
+		d.dynamo.Break(proxy.Lose, func(x proxy.Call) bool { return x.Attempt == 1 })
+		if err := run(patient.Keys); err != nil {
+			t.Errorf("%s loses its answer once: got %v", name, err)
+		}
+		d.dynamo.Heal()
+	}
 }
 
 // TestR1_AStoreThatNobodyServesIsUnavailable has no process at the store's address.
