@@ -166,7 +166,7 @@ func TestBadConfigurationStopsTheStartWithOneLine(t *testing.T) {
 
 // bad has a value for each variable that must stop the start.
 var bad = map[string]string{
-	"STEPUP_EVENT_BUS": "hush hush", "STEPUP_LOG_LEVEL": "hush", "AWS_REGION": "", "AWS_ENDPOINT_URL_EVENTBRIDGE": "hush",
+	"STEPUP_EVENT_BUS": "a hush", "STEPUP_LOG_LEVEL": "hush", "AWS_REGION": "", "AWS_ENDPOINT_URL_EVENTBRIDGE": "hush",
 }
 
 func TestEveryVariableThatIsMissingOrBadStopsTheStartByItsName(t *testing.T) {

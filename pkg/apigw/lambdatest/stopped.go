@@ -36,7 +36,12 @@ func WantStopped(t StopTB, o Options, parts ...string) {
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 || stderr.Len() > 0 {
 		t.Errorf("err = %v, want exit status 1 and nothing on stderr: %s", err, &stderr)
 	}
-	var line struct{ Time, Level, Msg, Error string }
+	var line struct {
+		Time  string `json:"time"`
+		Level string `json:"level"`
+		Msg   string `json:"msg"`
+		Error string `json:"error"`
+	}
 	d := json.NewDecoder(&stdout)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&line); err != nil {
