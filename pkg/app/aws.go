@@ -45,6 +45,9 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 	if c.Table == "" {
 		return nil, errors.New("STEPUP_TABLE: is empty")
 	}
+	if credentials.Region == "" { // without one the SDK would fail with every request
+		return nil, errors.New("AWS_REGION: is empty")
+	}
 	ring, err := OpenKeyring(ctx, c, credentials)
 	if err != nil {
 		return nil, err
