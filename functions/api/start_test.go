@@ -56,7 +56,7 @@ func wantStopped(t *testing.T, env []string, parts ...string) {
 // bad has a value for each variable that must stop the start; the empty one is missing.
 var bad = map[string]string{
 	"STEPUP_TABLE": "", "STEPUP_KEYRING": "", "STEPUP_INSTANCE": " ", "STEPUP_ORGANIZATIONS": ",",
-	"STEPUP_TIMEOUT": "hush", "STEPUP_STORE_TIMEOUT": "1h", "STEPUP_KEY_CACHE": "-1s", "STEPUP_LOG_LEVEL": "hush",
+	"STEPUP_IAM_ROLES": "hush", "STEPUP_TIMEOUT": "hush", "STEPUP_STORE_TIMEOUT": "1h", "STEPUP_KEY_CACHE": "-1s", "STEPUP_LOG_LEVEL": "hush",
 	"STEPUP_LOCKOUT_LIMIT": "hush", "STEPUP_LOCKOUT_FIRST_DELAY": "hush", "STEPUP_LOCKOUT_MAX_DELAY": "hush", "STEPUP_LOCKOUT_USER_AT": "hush",
 	"STEPUP_PASSWORD_MIN_LENGTH": "hush", "STEPUP_PASSWORD_BLOCKLIST": "/nowhere",
 	"STEPUP_HASH_MEMORY_KIB": "hush", "STEPUP_HASH_TIME": "hush", "STEPUP_HASH_CONCURRENCY": "hush",
@@ -70,7 +70,7 @@ var bad = map[string]string{
 }
 
 // anyText are the variables that every text is a value of.
-var anyText = []string{"STEPUP_ORIGINS", "STEPUP_SITE", "STEPUP_LINK_HOSTS"}
+var anyText = []string{"STEPUP_ORIGINS", "STEPUP_SITE", "STEPUP_LINK_HOSTS", "STEPUP_METRICS", "AWS_LAMBDA_FUNCTION_NAME"}
 
 // family names the variable by its beginning, as the errors of the senders do.
 var family = map[string]string{
