@@ -135,7 +135,7 @@ func (s *Service) note(ctx context.Context, d *decision, r idempotency.Receipt) 
 func (s *Service) settled(ctx context.Context, d *decision, r idempotency.Receipt) idempotency.Receipt {
 	r.Owe(nil, d.now)
 	// The session may have moved on meanwhile, for the code may have been used already.
-	_ = s.c.Retry.OnConflict(ctx, func() error { //nolint:errcheck // see above
+	_ = s.c.Retry.OnConflict(ctx, func() error {
 		err := s.note(ctx, d, r)
 		if err == nil {
 			return nil
