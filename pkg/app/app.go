@@ -41,7 +41,7 @@ type Parts struct {
 	SignedBy func(*http.Request) (arn string, ok bool)
 	// Reflection is as in server.Config.
 	Reflection func(mux *http.ServeMux, services []string)
-	Logger   *slog.Logger
+	Logger     *slog.Logger
 	// Metrics takes the lines that CloudWatch reads metrics from. Nil, or a configuration
 	// that gives them no name, writes none.
 	Metrics io.Writer

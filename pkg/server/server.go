@@ -60,7 +60,7 @@ type Config struct {
 	// carried.
 	Reflection func(mux *http.ServeMux, services []string)
 	Logger     *slog.Logger
-	Now     func() time.Time
+	Now        func() time.Time
 	// Random feeds request ids.
 	Random io.Reader
 	// Failed, unless nil, hears of the fault that a request was answered with.
