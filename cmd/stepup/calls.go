@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/stepup-auth/stepup/cmd/stepup/internal/clock"
 	"github.com/stepup-auth/stepup/pkg/notify/inbox"
 	"github.com/stepup-auth/stepup/web"
 )
@@ -74,6 +75,23 @@ func calls(url, key string) ([]call, error) {
 		{"list the sessions that this key created",
 			`curl -s $URL/v2/sessions/search` + auth + `-d '{"queries":[{"creatorQuery":{}}]}'; echo`,
 			`totalResult`},
+		{"a user for automatic tests: the code is always the same, and no message leaves",
+			`curl -s $URL/v2/users/human` + auth + `-d '{"userId":"ci","profile":{"givenName":"Test","familyName":"User"},"email":{"email":"` + demoTester + `","sendCode":{}}}'; echo`,
+			`userId`},
+		{"",
+			`curl -s $URL/v2/users/ci/email/verify` + auth + `-d '{"verificationCode":"` + demoCode + `"}'; echo`, done},
+		{"",
+			`curl -s $URL/v2/users/ci/otp_email` + auth + `-d '{}'; echo`, done},
+		{"",
+			`CI=$(curl -s $URL/v2/sessions` + auth + `-d '{"checks":{"user":{"userId":"ci"}},"challenges":{"otpEmail":{}}}' | sed -E 's/.*"sessionId": *"([^"]+)".*/\1/'); echo $CI`, ``},
+		{"",
+			`curl -s -X PATCH $URL/v2/sessions/$CI` + auth + `-d '{"checks":{"otpEmail":{"code":"` + demoCode + `"}}}'; echo`, stepped},
+		{"see it expire without waiting: ask for another, move the clock of the service, answer",
+			`curl -s -X PATCH $URL/v2/sessions/$CI` + auth + `-d '{"challenges":{"otpEmail":{}}}'; echo`, `challenges`},
+		{"",
+			`curl -s -X POST "$URL` + clock.Path + `?advance=6m"; echo`, `"offset":"6m0s"`},
+		{"",
+			`curl -s -X PATCH $URL/v2/sessions/$CI` + auth + `-d '{"checks":{"otpEmail":{"code":"` + demoCode + `"}}}'; echo`, `Code is expired`},
 		{"end it",
 			`curl -s -X DELETE $URL/v2/sessions/$SESSION` + auth + `; echo`,
 			done},
@@ -94,6 +112,7 @@ func welcome(w io.Writer, data, url, key string) error {
 	fmt.Fprintf(&b, "  demo user   %s, password %q\n", demoUser, demoPassword)
 	fmt.Fprintf(&b, "  API key     %s\n", key)
 	fmt.Fprintf(&b, "  inbox       %s%s\n", url, inbox.Path)
+	fmt.Fprintf(&b, "  clock       %s%s\n", url, clock.Path)
 	fmt.Fprintf(&b, "  passkeys    %s%s#key=%s\n", url, web.PasskeyPath, key)
 	fmt.Fprintf(&b, "  data, logs  %s\n\n", data)
 	b.WriteString("Paste these into another terminal:\n\n")
