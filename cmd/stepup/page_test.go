@@ -37,6 +37,7 @@ func TestServeHasNoPagesForDevelopers(t *testing.T) {
 			t.Errorf("%s: status %d", path, got)
 		}
 	}
+	server{url, "nobody"}.want(t, http.StatusNotFound, "POST /dev/clock?advance=1h", "")
 	p.end(t, syscall.SIGTERM)
 }
 

@@ -32,6 +32,9 @@ func TestBadConfigurationStopsTheStartWithOneLine(t *testing.T) {
 	}{
 		"no table":               {[]string{"STEPUP_TABLE="}, []string{"STEPUP_TABLE"}},
 		"no duration":            {[]string{"STEPUP_TIMEOUT=hush"}, []string{"STEPUP_TIMEOUT"}},
+		"fixed codes in prod":    {[]string{"STEPUP_ENV=prod", "STEPUP_TEST_CODES=hush@example.com=12345678"}, []string{"STEPUP_TEST_CODES", "STEPUP_ENV"}},
+		"fixed codes anywhere":   {[]string{"STEPUP_ENV=", "STEPUP_TEST_CODES=hush@example.com=12345678"}, []string{"STEPUP_TEST_CODES", "STEPUP_ENV"}},
+		"no fixed code":          {[]string{"STEPUP_ENV=ci", "STEPUP_TEST_CODES=hush@example.com"}, []string{"STEPUP_TEST_CODES", "entry 1"}},
 		"two bad values":         {[]string{"STEPUP_TIMEOUT=hush", "STEPUP_LOCKOUT_LIMIT=hush"}, []string{"STEPUP_TIMEOUT", "STEPUP_LOCKOUT_LIMIT"}},
 		"hash below the floor":   {[]string{"STEPUP_HASH_MEMORY_KIB=64"}, []string{"STEPUP_HASH_"}},
 		"no blocklist":           {[]string{"STEPUP_PASSWORD_BLOCKLIST=/nowhere/passwords.txt"}, []string{"STEPUP_PASSWORD_BLOCKLIST", "/nowhere/passwords.txt"}},
