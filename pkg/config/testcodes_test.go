@@ -37,7 +37,7 @@ func TestFixedCodesAreOnlyForEnvironmentsThatSayTheyAreForTests(t *testing.T) {
 	for environment, allowed := range map[string]bool{
 		"dev": true, "test": true, "ci": true, "staging": true, "dev-ada": true, "staging-2": true,
 		"": false, "prod": false, "PROD": false, "production": false, "prod-eu": false, "live": false, "main": false,
-		"Dev": false, "dev ": false, "devil": false, "-dev": false, "prod-dev": false,
+		"Dev": false, "devil": false, "-dev": false, "prod-dev": false, "dev prod": false,
 	} {
 		_, err := load("STEPUP_ENV", environment, "STEPUP_TEST_CODES", "test@example.com=12345678")
 		switch {
