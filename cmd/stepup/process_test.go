@@ -85,6 +85,30 @@ func (e ended) wantFailure(t *testing.T, text string) {
 	}
 }
 
+// wantStopped fails the test unless serve ended with code 1 and one line in its log that
+// contains the text.
+func (e ended) wantStopped(t *testing.T, text string) {
+	t.Helper()
+	var line struct{ Time, Level, Msg, Error string }
+	d := json.NewDecoder(strings.NewReader(e.out))
+	d.DisallowUnknownFields()
+	err := d.Decode(&line)
+	if err != nil || e.code != 1 || e.errors != "" || strings.Count(e.out, "\n") != 1 ||
+		line.Level != "ERROR" || line.Msg != "start failed" || !strings.Contains(line.Error, text) {
+		t.Errorf("code %d, want 1 and a line with %q: %v\n%s%s", e.code, text, err, e.out, e.errors)
+	}
+}
+
+// wantEnd is wantFailure, or wantStopped for serve.
+func (e ended) wantEnd(t *testing.T, command, text string) {
+	t.Helper()
+	if command == "serve" {
+		e.wantStopped(t, text)
+	} else {
+		e.wantFailure(t, text)
+	}
+}
+
 // process is a command that runs.
 type process struct {
 	cmd     *exec.Cmd

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/notify"
+	"github.com/stepup-auth/stepup/pkg/server/reflection"
 )
 
 // serve runs the service as it runs in a container.
@@ -46,7 +49,9 @@ func (p place) open(ctx context.Context, c config.Config, logger *slog.Logger) (
 	if now == nil {
 		now = time.Now
 	}
-	ambient := app.Ambient{Logger: logger, Metrics: p.metrics, Now: now, Random: rand.Reader, Sender: p.sender}
+	ambient := app.Ambient{
+		Logger: logger, Metrics: p.metrics, Now: now, Random: rand.Reader, Sender: p.sender, Reflection: reflection.Mount,
+	}
 	if c.Table == "" {
 		e, err := app.InFolder(p.Data, c, ambient)
 		if err != nil {
@@ -66,27 +71,45 @@ func (p place) open(ctx context.Context, c config.Config, logger *slog.Logger) (
 	return &opened{App: a, config: c, sweep: nothing, close: func() error { return nil }}, nil
 }
 
-// Run implements the command.
+// Run implements the command. In a container nobody sits at a terminal: a failure goes to
+// the log, in the same words as that of a function.
 func (s *serve) Run(ctx context.Context, t *terminal) error {
-	c, err := config.Load(os.LookupEnv)
+	var level slog.LevelVar
+	logger := jsonLogger(t.out, &level)
+	service, l, err := s.start(ctx, t.out, logger, &level)
 	if err != nil {
-		return err
-	}
-	logger := jsonLogger(t.out, c.LogLevel)
-	s.Place.metrics = t.out
-	service, err := s.Place.open(ctx, c, logger)
-	if err != nil {
-		return err
+		logger.Error("start failed", "error", err.Error())
+		return errLogged
 	}
 	defer service.close() //nolint:errcheck // the process ends, and what was answered is on disk
-	l, err := listen(ctx, s.Listen)
-	if err != nil {
-		return err
-	}
 	logger.Info("listening", "address", l.Addr().String())
-	return service.until(ctx, func(ctx context.Context, h http.Handler) error {
+	err = service.until(ctx, func(ctx context.Context, h http.Handler) error {
 		return serveHTTP(ctx, l, h, logger)
 	})
+	if err != nil {
+		logger.Error("serving failed", "error", err.Error())
+		return errLogged
+	}
+	return nil
+}
+
+// start opens the service and its port.
+func (s *serve) start(ctx context.Context, out io.Writer, logger *slog.Logger, level *slog.LevelVar) (*opened, net.Listener, error) {
+	c, err := config.Load(os.LookupEnv)
+	if err != nil {
+		return nil, nil, err
+	}
+	level.Set(c.LogLevel)
+	s.Place.metrics = out
+	service, err := s.Place.open(ctx, c, logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := listen(ctx, s.Listen)
+	if err != nil {
+		return nil, nil, errors.Join(err, service.close())
+	}
+	return service, l, nil
 }
 
 // until serves, and sweeps beside it, until the context ends or one of them fails.

@@ -37,6 +37,8 @@ type Ambient struct {
 	Sender notify.Router
 	// SignedBy tells whose signature the gateway in front verified; nil where none does.
 	SignedBy func(*http.Request) (arn string, ok bool)
+	// Reflection is as in Parts.
+	Reflection func(mux *http.ServeMux, services []string)
 }
 
 // OnAWS puts the service together on DynamoDB. Keys are fetched before it returns,
@@ -44,6 +46,9 @@ type Ambient struct {
 func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambient) (*App, error) {
 	if c.Table == "" {
 		return nil, errors.New("STEPUP_TABLE: is empty")
+	}
+	if credentials.Region == "" { // without one the SDK would fail with every request
+		return nil, errors.New("AWS_REGION: is empty")
 	}
 	ring, err := OpenKeyring(ctx, c, credentials)
 	if err != nil {
@@ -62,7 +67,7 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 		return nil, err
 	}
 	return New(Parts{
-		Config: c, Table: t, Ring: ring, Providers: providers, Sender: sender, SignedBy: m.SignedBy,
+		Config: c, Table: t, Ring: ring, Providers: providers, Sender: sender, SignedBy: m.SignedBy, Reflection: m.Reflection,
 		Logger: m.Logger, Metrics: m.Metrics, Now: m.Now, Random: m.Random,
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -180,10 +181,10 @@ var variables = []variable{
 	{"STEPUP_MAIL_CONFIGURATION_SET", "", func(c *Config, s string) error { c.Mail.ConfigurationSet = s; return nil }},
 	{"AWS_LAMBDA_FUNCTION_NAME", "", func(c *Config, s string) error { c.Metrics = cmp.Or(c.Metrics, s); return nil }},
 	{"AWS_REGION", "", func(c *Config, s string) error { c.Region = s; return nil }},
-	{"AWS_ENDPOINT_URL_DYNAMODB", "", func(c *Config, s string) error { c.DynamoDBEndpoint = s; return nil }},
-	{"AWS_ENDPOINT_URL_SECRETS_MANAGER", "", func(c *Config, s string) error { c.SecretsEndpoint = s; return nil }},
-	{"AWS_ENDPOINT_URL_SNS", "", func(c *Config, s string) error { c.SNSEndpoint = s; return nil }},
-	{"AWS_ENDPOINT_URL_SESV2", "", func(c *Config, s string) error { c.SESEndpoint = s; return nil }},
+	{"AWS_ENDPOINT_URL_DYNAMODB", "", func(c *Config, s string) error { c.DynamoDBEndpoint = s; return endpoint(s) }},
+	{"AWS_ENDPOINT_URL_SECRETS_MANAGER", "", func(c *Config, s string) error { c.SecretsEndpoint = s; return endpoint(s) }},
+	{"AWS_ENDPOINT_URL_SNS", "", func(c *Config, s string) error { c.SNSEndpoint = s; return endpoint(s) }},
+	{"AWS_ENDPOINT_URL_SESV2", "", func(c *Config, s string) error { c.SESEndpoint = s; return endpoint(s) }},
 }
 
 // Names returns every variable that Load reads.
@@ -326,12 +327,22 @@ var (
 	errRelyingParties = errors.New("is not a list of domains and origins, such as example.com=https://login.example.com;example.org")
 	errURL            = errors.New("is not an https URL without query and fragment, such as https://api.example.com")
 	errPrefixes       = errors.New("is not a list of a plus sign and digits each, such as +41,+423")
+	errEndpoint       = errors.New("is not a URL of a host alone, such as http://127.0.0.1:8000")
 	errPrice          = errors.New("is not an amount in USD, such as 0.10")
 )
 
 func filled(s string) error {
 	if strings.TrimSpace(s) == "" {
 		return errEmpty
+	}
+	return nil
+}
+
+// endpoint takes nothing, which is AWS's own, or where another service is.
+func endpoint(s string) error {
+	u, err := url.Parse(s)
+	if s != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return errEndpoint
 	}
 	return nil
 }

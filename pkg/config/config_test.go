@@ -147,10 +147,10 @@ var settings = map[string]setting{
 	"STEPUP_MAIL_CONFIGURATION_SET":    {"events", func(c *config.Config) { c.Mail.ConfigurationSet = "events" }, nil},
 	"AWS_LAMBDA_FUNCTION_NAME":         {"api", func(c *config.Config) { c.Metrics = "api" }, nil},
 	"AWS_REGION":                       {"eu-central-1", func(c *config.Config) { c.Region = "eu-central-1" }, nil},
-	"AWS_ENDPOINT_URL_DYNAMODB":        {"http://d", func(c *config.Config) { c.DynamoDBEndpoint = "http://d" }, nil},
-	"AWS_ENDPOINT_URL_SECRETS_MANAGER": {"http://s", func(c *config.Config) { c.SecretsEndpoint = "http://s" }, nil},
-	"AWS_ENDPOINT_URL_SNS":             {"http://n", func(c *config.Config) { c.SNSEndpoint = "http://n" }, nil},
-	"AWS_ENDPOINT_URL_SESV2":           {"http://m", func(c *config.Config) { c.SESEndpoint = "http://m" }, nil},
+	"AWS_ENDPOINT_URL_DYNAMODB":        {"http://d", func(c *config.Config) { c.DynamoDBEndpoint = "http://d" }, []string{"canary", "127.0.0.1:8000", "ftp://canary", "http://"}},
+	"AWS_ENDPOINT_URL_SECRETS_MANAGER": {"http://s", func(c *config.Config) { c.SecretsEndpoint = "http://s" }, []string{"canary", "127.0.0.1:8000", "ftp://canary", "http://"}},
+	"AWS_ENDPOINT_URL_SNS":             {"http://n", func(c *config.Config) { c.SNSEndpoint = "http://n" }, []string{"canary", "127.0.0.1:8000", "ftp://canary", "http://"}},
+	"AWS_ENDPOINT_URL_SESV2":           {"http://m", func(c *config.Config) { c.SESEndpoint = "http://m" }, []string{"canary", "127.0.0.1:8000", "ftp://canary", "http://"}},
 }
 
 var (

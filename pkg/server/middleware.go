@@ -186,7 +186,7 @@ func (c Config) cors() *cors.Cors {
 		},
 		ExposedHeaders: []string{
 			"Location", "Content-Length", "Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin",
-			"Retry-After", "ETag", RequestIDHeader,
+			"Retry-After", "ETag", "Www-Authenticate", RequestIDHeader,
 		},
 		MaxAge: 600,
 	})

@@ -31,10 +31,12 @@ type decision struct {
 	answer  keyAnswer    // to a challenge for keys, if one is checked
 	forged  *fault.Fault // why the token of an intent is no such token
 	loaded  Loaded
+	gate    gate
 
 	session *Session
 	user    *user.User // nil when the session has none and none was named
 	changed bool       // the session is to be written, with a new token
+	held    bool       // the gate stayed closed
 	rely    bool       // a secret was right, which may be told only while the user is as loaded
 	checked []user.Check
 
@@ -117,6 +119,9 @@ func (d *decision) step(ctx context.Context, s Step) (*fault.Fault, error) {
 	}
 	if denied, err := d.openCode(emailCodes(), s.Challenges.Email); denied != nil || err != nil {
 		return denied, err
+	}
+	if d.closed() {
+		return d.hold()
 	}
 	if denied := d.mergeMetadata(s.Metadata); denied != nil {
 		return denied, nil

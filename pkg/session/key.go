@@ -84,7 +84,9 @@ func (d *decision) checkKey(context.Context, Checks) (*fault.Fault, error) {
 	d.session.Challenges.Keys = slices.DeleteFunc(d.session.Challenges.Keys, func(c passkey.Challenge) bool {
 		return bytes.Equal(c.Value, asked.Value)
 	})
-	d.session.Factors.Key.UserVerified, d.session.Factors.Key.Kind = proof.UserVerified, asked.Kind
+	d.session.Factors.Key = KeyFactor{
+		UserVerified: proof.UserVerified, Kind: asked.Kind, DeviceBound: !proof.Credential.BackupEligible,
+	}
 	return d.passed(&d.session.Factors.Key.VerifiedAt, nil, nil)
 }
 

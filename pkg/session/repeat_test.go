@@ -9,6 +9,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/assurance"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/notify"
@@ -89,6 +90,27 @@ func TestR2_RepetitionAnswersAsTheFirstAndDoesNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestR2_RepetitionTellsThatARequirementWasNotMet: whoever lost the first answer must not
+// take the second for the one that was hoped for, even when the session meets it by now.
+func TestR2_RepetitionTellsThatARequirementWasNotMet(t *testing.T) {
+	t.Parallel()
+	s := apptest.New(t, apptest.Options{})
+	_, id := reachable(t, s)
+	step := named(apptest.Guess(apptest.Password), "k")
+	step.Metadata = map[string][]byte{"paid": []byte("1")}
+	set := session.Set{SessionID: id, Step: step, Require: &assurance.Requirement{MinAAL: 2}}
+	first, err := s.Sessions.Set(t.Context(), apptest.Admin(), set)
+	if err != nil || first.Unmet == nil {
+		t.Fatalf("%v, %+v", err, first)
+	}
+	code := s.Set(t, id, session.Step{Challenges: session.RequestChallenges{SMS: &session.RequestCode{ReturnCode: true}}})
+	s.Set(t, id, session.Step{Checks: session.Checks{SMS: &session.CheckCode{Code: code.Codes["sms"]}}})
+	again, err := s.Sessions.Set(t.Context(), apptest.Admin(), set)
+	if err != nil || again.Unmet == nil || again.Token != first.Token || s.View(t, id).Metadata != nil {
+		t.Errorf("%v, %+v", err, again)
+	}
 }
 
 func TestR2_RepeatedFailureCountsOnce(t *testing.T) {

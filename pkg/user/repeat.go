@@ -123,7 +123,7 @@ func (s *Service) note(ctx context.Context, d *draft, r idempotency.Receipt) err
 // and a repetition then sends them once more.
 func (s *Service) settled(ctx context.Context, d *draft, r idempotency.Receipt) {
 	r.Owe(nil, d.now)
-	_ = s.c.Retry.OnConflict(ctx, func() error { //nolint:errcheck // see above
+	_ = s.c.Retry.OnConflict(ctx, func() error {
 		err := s.note(ctx, d, r)
 		if err == nil {
 			return nil

@@ -114,6 +114,9 @@ func (s *Sender) Send(ctx context.Context, m notify.Rendered) (notify.Receipt, e
 	if err != nil {
 		return notify.Receipt{}, failure(send, err)
 	}
+	if aws.ToString(out.MessageId) == "" { // the SDK takes any answer without content for a good one
+		return notify.Receipt{}, notify.ErrEmailUnconfirmed.Wrap(errors.New("ses: the answer has no message id"))
+	}
 	return notify.Receipt{Provider: provider, MessageID: aws.ToString(out.MessageId)}, nil
 }
 

@@ -146,6 +146,7 @@ func TestLostAnswersAreNotRepeatedBecauseTheMailMayHaveLeft(t *testing.T) {
 	}{
 		{"connection broken after the mail was taken", awstest.Lose(), 1},
 		{"answer that is none", awstest.Garble(), 1},
+		{"answer that names no message", awstest.Refuse(200, "", ""), 0},
 		{"defect in SES", awstest.Refuse(500, "InternalServiceErrorException", "We are sorry"), 0},
 		{"gateway without words", awstest.Refuse(504, "", ""), 0},
 	}
