@@ -31,8 +31,9 @@ type serve struct {
 type place struct {
 	Data string `default:".stepup" type:"path" help:"Folder of the embedded store, used unless STEPUP_TABLE is set."`
 
-	sender  notify.Router // of an embedded service
-	metrics io.Writer     // nil writes none
+	sender  notify.Router    // of an embedded service
+	metrics io.Writer        // nil writes none
+	now     func() time.Time // nil is the machine's
 }
 
 // opened is a service with what must happen beside it and after it.
@@ -44,8 +45,12 @@ type opened struct {
 }
 
 func (p place) open(ctx context.Context, c config.Config, logger *slog.Logger) (*opened, error) {
+	now := p.now
+	if now == nil {
+		now = time.Now
+	}
 	ambient := app.Ambient{
-		Logger: logger, Metrics: p.metrics, Now: time.Now, Random: rand.Reader, Sender: p.sender, Reflection: reflection.Mount,
+		Logger: logger, Metrics: p.metrics, Now: now, Random: rand.Reader, Sender: p.sender, Reflection: reflection.Mount,
 	}
 	if c.Table == "" {
 		e, err := app.InFolder(p.Data, c, ambient)

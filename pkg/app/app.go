@@ -98,6 +98,9 @@ func New(p Parts) (*App, error) {
 	}
 	recorder := newRecorder(p.Metrics, p.Config.Metrics, p.Now)
 	s := store.New(p.Table, p.Random)
+	if n := p.Config.TestCodes(); n > 0 {
+		p.Logger.Warn("codes of some addresses are fixed, and no message leaves to them", "environment", p.Config.Environment, "addresses", n)
+	}
 	limits := map[sending.Channel]sending.Policy{sending.SMS: p.Config.SMS.Limits, sending.Email: p.Config.Mail.Limits}
 	a := &App{
 		Refused: refusals(recorder),

@@ -32,6 +32,8 @@ type Config struct {
 	// Keyring says where the master keys are: the name or ARN of a secret in
 	// Secrets Manager, or "file:" and a path.
 	Keyring string
+	// Environment is the name of the deployment, such as "prod"; empty where it has none.
+	Environment string
 	// Instance is the id that answers name as the owner of sessions.
 	Instance string
 	// Organizations are those that users may belong to; the first is the default.
@@ -136,6 +138,8 @@ type variable = setting[Config]
 var variables = []variable{
 	{"STEPUP_TABLE", "", func(c *Config, s string) error { c.Table = s; return nil }},
 	{"STEPUP_KEYRING", "", func(c *Config, s string) error { c.Keyring = s; return nil }},
+	{"STEPUP_ENV", "", func(c *Config, s string) error { c.Environment = s; return nil }},
+	{"STEPUP_TEST_CODES", "", setTestCodes},
 	{"STEPUP_INSTANCE", "stepup", func(c *Config, s string) error { c.Instance = s; return filled(s) }},
 	{"STEPUP_ORGANIZATIONS", "default", setOrganizations},
 	{"STEPUP_ORIGINS", "", func(c *Config, s string) error { c.Origins = list(s); return nil }},
@@ -234,7 +238,7 @@ func (c Config) validate() error {
 	if c.StoreTimeout > c.Timeout {
 		return errors.New("STEPUP_STORE_TIMEOUT: is longer than STEPUP_TIMEOUT")
 	}
-	return c.checkIAMRoles()
+	return errors.Join(c.checkIAMRoles(), c.checkTestCodes())
 }
 
 // each sets a limit of every channel.

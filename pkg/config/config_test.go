@@ -96,6 +96,8 @@ type setting struct {
 var settings = map[string]setting{
 	"STEPUP_TABLE":               {"t", func(c *config.Config) { c.Table = "t" }, nil},
 	"STEPUP_KEYRING":             {"file:k", func(c *config.Config) { c.Keyring = "file:k" }, nil},
+	"STEPUP_ENV":                 {"dev-ada", func(c *config.Config) { c.Environment = "dev-ada" }, nil},
+	"STEPUP_TEST_CODES":          testCodes,
 	"STEPUP_INSTANCE":            {"i", func(c *config.Config) { c.Instance = "i" }, []string{" "}},
 	"STEPUP_ORGANIZATIONS":       {"a, b,,c", func(c *config.Config) { c.Organizations = []string{"a", "b", "c"} }, []string{",", " , "}},
 	"STEPUP_ORIGINS":             {"https://a, https://b", func(c *config.Config) { c.Origins = []string{"https://a", "https://b"} }, nil},
@@ -174,11 +176,12 @@ func TestEveryVariableSetsItsField(t *testing.T) {
 	for name, s := range settings {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := load(name, s.good)
+			got, err := load(name, s.good, "STEPUP_ENV", "ci") // without which there are no test codes
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := defaults()
+			want.Environment = "ci"
 			s.alter(&want)
 			if diff := compare(want, got); diff != "" {
 				t.Errorf("config (-want +got):\n%s", diff)
@@ -206,7 +209,7 @@ func TestABadValueIsRefusedByNameAndNotRepeated(t *testing.T) {
 		for _, bad := range s.bad {
 			t.Run(name+"="+bad, func(t *testing.T) {
 				t.Parallel()
-				_, err := load(name, bad)
+				_, err := load(name, bad, "STEPUP_ENV", "ci")
 				switch {
 				case err == nil:
 					t.Fatal("no error")

@@ -32,7 +32,12 @@ const phone = "+41791234567"
 
 func enrol(t *testing.T, tb table.Table) *enrolled {
 	t.Helper()
-	s := apptest.New(t, apptest.Options{Table: tb})
+	return enrolIn(t, apptest.Options{Table: tb})
+}
+
+func enrolIn(t *testing.T, o apptest.Options) *enrolled {
+	t.Helper()
+	s := apptest.New(t, o)
 	ctx, admin := t.Context(), apptest.Admin()
 	u, err := s.Users.Create(ctx, admin, user.Registration{
 		Username: "ada@example.com",
