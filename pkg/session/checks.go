@@ -43,7 +43,7 @@ func (d *decision) bind() {
 		ID:           d.user.ID,
 		Organization: d.user.Organization,
 		VerifiedAt:   d.now,
-		Epoch:        d.user.Guard.Epoch,
+		Epoch:        d.user.Guard.EpochOf(d.session.Agent.Fingerprint),
 	}
 	d.changed = true
 }

@@ -61,7 +61,8 @@ type UserFactor struct {
 	ID           string
 	Organization string
 	VerifiedAt   time.Time
-	// Epoch is the user's epoch at the check; see user.Guard.
+	// Epoch is the user's epoch at the check, for the session's user agent; see
+	// user.Guard.
 	Epoch int64
 }
 
@@ -111,14 +112,14 @@ func (s *Session) Expired(now time.Time) bool {
 	return !s.ExpiresAt.IsZero() && s.ExpiresAt.Before(now)
 }
 
-// Ended reports whether the session is over for good: deleted, or its user was
-// locked, deactivated or deleted since. The guard is the bound user's, nil when
-// there is none.
+// Ended reports whether the session is over for good: deleted, or ended with others of
+// its user, who may have been locked, deactivated or deleted. The guard is the bound
+// user's, nil when there is none.
 func (s *Session) Ended(guard *user.Guard) bool {
 	if !s.TerminatedAt.IsZero() {
 		return true
 	}
-	return s.Bound() && (guard == nil || guard.Epoch != s.Factors.User.Epoch)
+	return s.Bound() && (guard == nil || guard.EpochOf(s.Agent.Fingerprint) != s.Factors.User.Epoch)
 }
 
 // HasToken reports in constant time whether the token id is the current one.

@@ -73,6 +73,7 @@ func fullUser() *user.User {
 				sending.VerifyPhone: {ID: otp.ChallengeID{4}, KeyID: "k2", ExpiresAt: now},
 			},
 			UserID: "ada", Version: 9, Changed: now, State: user.StateLocked, Epoch: 42, PasswordChanged: now,
+			Agents:   map[string]int64{"phone": 43, "laptop": 44},
 			Attempts: map[user.Authenticator]user.Attempts{"password": {Failures: 11, LockedUntil: now}, "other": {Failures: 1}},
 		},
 	}
