@@ -97,7 +97,7 @@ func New(p Parts) (*App, error) {
 			Sending: limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
 		}),
 		Sessions: session.New(session.Config{
-			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, RelyingParties: p.Config.RelyingParties,
+			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, Limits: p.Config.SessionLimits, RelyingParties: p.Config.RelyingParties,
 			Sending: limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
 		}),
 		Intents: intent.New(intent.Config{

@@ -18,6 +18,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/password"
 	"github.com/stepup-auth/stepup/pkg/phone"
 	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
 	"github.com/stepup-auth/stepup/pkg/weblink"
 )
@@ -49,6 +50,8 @@ type Config struct {
 	LogLevel slog.Level
 	// Lockout is the guessing policy.
 	Lockout user.Lockout
+	// SessionLimits end sessions that last too long, or are not used.
+	SessionLimits session.Limits
 	// Passwords is what a new password must fulfil.
 	Passwords password.Policy
 	// PasswordBlocklist is the path of a file with passwords that nobody may choose,
@@ -143,6 +146,7 @@ var variables = []variable{
 	{"STEPUP_LOCKOUT_FIRST_DELAY", "30s", duration(func(c *Config) *time.Duration { return &c.Lockout.FirstDelay })},
 	{"STEPUP_LOCKOUT_MAX_DELAY", "1h", duration(func(c *Config) *time.Duration { return &c.Lockout.MaxDelay })},
 	{"STEPUP_LOCKOUT_USER_AT", "0", number(func(c *Config) *int { return &c.Lockout.LockUserAt })},
+	{"STEPUP_SESSION_LIMITS", "none", setSessionLimits},
 	{"STEPUP_PASSWORD_MIN_LENGTH", "8", number(func(c *Config) *int { return &c.Passwords.MinLength })},
 	{"STEPUP_PASSWORD_BLOCKLIST", "", func(c *Config, s string) error { c.PasswordBlocklist = s; return nil }},
 	{"STEPUP_HASH_MEMORY_KIB", "19456", unsigned(func(c *Config) *uint32 { return &c.Hashing.MemoryKiB })},

@@ -124,11 +124,12 @@ func (d *decision) step(ctx context.Context, s Step) (*fault.Fault, error) {
 	if denied := d.mergeMetadata(s.Metadata); denied != nil {
 		return denied, nil
 	}
+	asked := d.session.asked()
 	if s.Lifetime != nil {
-		d.session.ExpiresAt = d.now.Add(*s.Lifetime)
+		asked = d.now.Add(*s.Lifetime)
 		d.changed = true
 	}
-	return nil, d.advance()
+	return nil, d.advance(asked)
 }
 
 func (d *decision) mergeMetadata(changes map[string][]byte) *fault.Fault {
@@ -153,11 +154,13 @@ func (d *decision) mergeMetadata(changes map[string][]byte) *fault.Fault {
 	return nil
 }
 
-// advance marks the session as changed once, whatever the number of changes.
-func (d *decision) advance() (err error) {
+// advance marks the session as changed once, whatever the number of changes, and puts
+// off its end.
+func (d *decision) advance(asked time.Time) (err error) {
 	if !d.changed {
 		return nil
 	}
+	d.session.expire(asked, d.config.Limits, d.now)
 	d.session.Sequence++
 	d.session.Revision++
 	d.session.Changed = d.now

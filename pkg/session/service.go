@@ -17,7 +17,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
-// Config holds what a Service needs; all fields are required.
+// Config holds what a Service needs; all fields but Limits are required.
 type Config struct {
 	Store   Store
 	Hasher  user.Hasher
@@ -25,6 +25,8 @@ type Config struct {
 	// Sending are the limits by channel.
 	Sending   map[sending.Channel]sending.Policy
 	Messenger sending.Messenger
+	// Limits end sessions that last too long, or are not used; the zero value ends none.
+	Limits Limits
 	// RelyingParties are those that keys may be asked for.
 	RelyingParties *passkey.RelyingParties
 	// Ring makes tokens and codes.

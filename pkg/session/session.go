@@ -35,6 +35,10 @@ type Session struct {
 	TokenID TokenID
 	// ExpiresAt is zero for a session that does not expire.
 	ExpiresAt time.Time
+	// Limited says that ExpiresAt is by the limits of the configuration. Asked is then
+	// the end that the creator asked for, which is later, or zero for none.
+	Limited bool
+	Asked   time.Time
 	// TerminatedAt is zero until the session is deleted. What is left from then on
 	// is a tombstone, so that a late change is told what happened.
 	TerminatedAt time.Time

@@ -21,6 +21,8 @@ const (
 	attrChanged       = "ch"
 	attrCreator       = "by"
 	attrExpires       = "exp"
+	attrLimited       = "lim"  // that the expiry is by the limits
+	attrAsked         = "expa" // and the one that was asked for
 	attrTerminated    = "end"
 	attrUserFactor    = "usr"
 	attrPassword      = "pw"   // this and the next are when a factor was verified
@@ -65,6 +67,8 @@ func sessionItem(s *session.Session) table.Item {
 	r.putTime(attrChanged, s.Changed)
 	put(r, attrCreator, s.Creator)
 	r.putTime(attrExpires, s.ExpiresAt)
+	put(r, attrLimited, s.Limited)
+	r.putTime(attrAsked, s.Asked)
 	r.putTime(attrTerminated, s.TerminatedAt)
 	putFactors(r, s.Factors)
 	r.putMap(attrSMSCode, codeMap(s.Challenges.SMS))
@@ -189,6 +193,8 @@ func decodeSession(id string, item table.Item) (*session.Session, error) {
 		Sequence:     uint64(get[int64](r, attrVersion)),
 		Revision:     uint64(get[int64](r, attrRevision)),
 		ExpiresAt:    r.getTime(attrExpires),
+		Limited:      get[bool](r, attrLimited),
+		Asked:        r.getTime(attrAsked),
 		TerminatedAt: r.getTime(attrTerminated),
 		Factors:      decodeFactors(r),
 		Challenges: session.Challenges{

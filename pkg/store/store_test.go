@@ -31,7 +31,7 @@ func fullSession() *session.Session {
 	now := apptest.Epoch()
 	return &session.Session{
 		ID: sessionID, Creator: "app", Created: now, Changed: now.Add(time.Microsecond), Sequence: 3, Revision: 7,
-		TokenID: session.TokenID{1, 2, 3}, ExpiresAt: now.Add(time.Hour),
+		TokenID: session.TokenID{1, 2, 3}, ExpiresAt: now.Add(time.Hour), Limited: true, Asked: now.Add(2 * time.Hour),
 		Factors: session.Factors{
 			User:     session.UserFactor{ID: "ada", Organization: "red", VerifiedAt: now.Add(time.Second), Epoch: 42},
 			Password: now.Add(time.Minute), PasswordSet: now.Add(time.Millisecond),
