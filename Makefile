@@ -65,6 +65,10 @@ test-browser: $(DRIVER) ## run the passkey page in a real Chromium
 bench: $(EMULATORS) ## run the benchmarks
 	$(GO) test -p 1 -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bench-cold
+bench-cold: $(EMULATORS) ## measure starts, calls, memory and size of the functions, beside one that does nothing
+	$(GO) run ./test/coldstart
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@for package in $$($(GO) list ./...); do \
@@ -142,7 +146,7 @@ SHA256SUM ?= sha256sum
 .PHONY: bootstrap
 bootstrap: ## build the functions for Lambda, with their checksums; ARCH=amd64 for the other processor
 	@for function in $(FUNCTIONS); do \
-		CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w" \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -tags lambda.norpc,grpcnotrace -ldflags "-s -w" \
 			-o $(BUILD)/$$function/bootstrap ./functions/$$function; \
 	done
 	@cd $(BUILD) && $(SHA256SUM) $(FUNCTIONS:%=%/bootstrap) | tee SHA256SUMS

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepup-auth/stepup/pkg/metrics"
 )
 
 const observability = "infra/observability.yaml"
@@ -129,7 +131,7 @@ var alarmRow = regexp.MustCompile("(?m)^\\| `([A-Za-z0-9]+)` \\| [^|]+ \\| [^|]+
 func TestEveryAlarmHasItsPageInOperations(t *testing.T) {
 	t.Parallel()
 	_, section, _ := strings.Cut(read(t, "docs/operations.md"), "## Alarms")
-	section, _, _ = strings.Cut(section, "\n\nThe last five ") // another table follows
+	section, _, _ = strings.Cut(section, "\n### Metrics") // another table follows
 	var written []string
 	for _, row := range alarmRow.FindAllStringSubmatch(section, -1) {
 		written = append(written, row[1])
@@ -150,19 +152,139 @@ func TestMetricsOfTheServiceAreDocumented(t *testing.T) {
 	}
 }
 
-func TestDashboardIsJSON(t *testing.T) {
+// kept reports whether the code writes a metric by exactly these dimensions, with a word
+// for the outcome that it knows; an empty word is any.
+func kept(name string, dimensions []string, outcome string) bool {
+	slices.Sort(dimensions)
+	for _, m := range append(metrics.OfRequests(), metrics.OfStream()...) {
+		bySet := slices.ContainsFunc(m.Sets, func(set []string) bool { return slices.Equal(slices.Sorted(slices.Values(set)), dimensions) })
+		known := outcome == "" || slices.ContainsFunc(m.Labels, func(l metrics.Label) bool {
+			return l.Name == metrics.Outcome && slices.Contains(l.Words, outcome)
+		})
+		if m.Name == name && bySet && known {
+			return true
+		}
+	}
+	return false
+}
+
+// TestEveryAlarmWatchesWhatTheCodeWrites holds the alarms against the metrics that the
+// tests of pkg/app show to be written. An alarm on anything else is quiet for ever.
+func TestEveryAlarmWatchesWhatTheCodeWrites(t *testing.T) {
 	t.Parallel()
+	n := 0
+	for name, a := range alarms(t) {
+		if a.Namespace != metrics.Namespace || strings.HasSuffix(name, "ErrorLines") { // those count lines of the log
+			continue
+		}
+		n++
+		by := a.dimensions()
+		if !kept(a.MetricName, keys(by), by[metrics.Outcome]) || by[metrics.Service] != "Function" {
+			t.Errorf("%s watches %s by %v, which nothing writes", name, a.MetricName, by)
+		}
+	}
+	if n < 5 {
+		t.Errorf("%d alarms watch the service's own metrics", n)
+	}
+}
+
+// Both ways of a dashboard to name a metric: a search, and the metric itself.
+var (
+	searched  = regexp.MustCompile(`SEARCH\('\{stepup,([a-z,]+)\} MetricName=(?:"(\w+)"|\(([^)]+)\))([^']*)'`)
+	searchFor = regexp.MustCompile(`"(\w+)"`)
+	filter    = regexp.MustCompile(`outcome="(\w+)"`)
+)
+
+func TestDashboardShowsWhatTheCodeWrites(t *testing.T) {
+	t.Parallel()
+	shown := map[string]bool{}
+	look := func(name string, dimensions []string, outcome string) {
+		shown[name] = true
+		if !kept(name, dimensions, outcome) {
+			t.Errorf("the dashboard shows %s by %v, outcome %q, which nothing writes", name, dimensions, outcome)
+		}
+	}
+	for _, w := range dashboard(t) {
+		var namespace string
+		for _, row := range w.Properties.Metrics {
+			if e, ok := row[0].(map[string]any); ok {
+				for _, found := range searched.FindAllStringSubmatch(e["expression"].(string), -1) {
+					outcome := ""
+					if f := filter.FindStringSubmatch(found[4]); f != nil {
+						outcome = f[1]
+					}
+					names := searchFor.FindAllStringSubmatch(found[3], -1)
+					if found[2] != "" {
+						names = [][]string{{"", found[2]}}
+					}
+					for _, n := range names {
+						look(n[1], strings.Split(found[1], ","), outcome)
+					}
+				}
+				continue
+			}
+			if row[0] != "." && row[0] != "..." {
+				namespace = row[0].(string)
+			}
+			if namespace == metrics.Namespace {
+				look(row[1].(string), []string{metrics.Service}, "")
+			}
+		}
+	}
+	for _, m := range metrics.OfRequests() {
+		if !shown[m.Name] {
+			t.Errorf("the dashboard does not show %s", m.Name)
+		}
+	}
+}
+
+func TestEveryMetricIsDocumentedWithItsWords(t *testing.T) {
+	t.Parallel()
+	_, section, _ := strings.Cut(read(t, "docs/operations.md"), "### Metrics")
+	for _, m := range append(metrics.OfRequests(), metrics.OfStream()...) {
+		row := regexp.MustCompile("(?m)^\\|.*`" + m.Name + "`.*$").FindString(section)
+		if row == "" {
+			t.Errorf("docs/operations.md has no row for %s", m.Name)
+		}
+		for _, l := range m.Labels {
+			words := append([]string{l.Name}, l.Words...)
+			if m.Name == metrics.EventsRefused.Name {
+				words = []string{l.Name} // every kind of fault
+			}
+			for _, word := range words {
+				if !strings.Contains(row, "`"+word+"`") {
+					t.Errorf("the row of %s does not name %s", m.Name, word)
+				}
+			}
+		}
+	}
+}
+
+// widget is one of the dashboard. A row is namespace, metric and dimensions in turn, or
+// an expression; a dot repeats what the row before has there.
+type widget struct {
+	Properties struct {
+		Title   string
+		Metrics [][]any
+	}
+}
+
+func dashboard(t *testing.T) []widget {
+	t.Helper()
 	body := properties[struct {
 		DashboardBody string `yaml:"DashboardBody"`
 	}](t, load(t, observability), "Dashboard").DashboardBody
-	var dashboard struct {
-		Widgets []struct{ Properties struct{ Title string } }
-	}
-	if err := json.Unmarshal([]byte(body), &dashboard); err != nil {
+	var d struct{ Widgets []widget }
+	if err := json.Unmarshal([]byte(body), &d); err != nil {
 		t.Fatal(err)
 	}
-	if len(dashboard.Widgets) < 6 {
-		t.Errorf("%d widgets", len(dashboard.Widgets))
+	return d.Widgets
+}
+
+func TestDashboardIsJSON(t *testing.T) {
+	t.Parallel()
+	if n := len(dashboard(t)); n < 6 {
+		t.Errorf("%d widgets", n)
 	}
 }
 

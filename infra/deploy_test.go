@@ -267,6 +267,36 @@ func TestDryRunChangesNothing(t *testing.T) {
 	}
 }
 
+var documentedDryRun = regexp.MustCompile("(?s)```sh\n(make deploy [^\n]*DRY_RUN=1)\n```.*?In an empty account it begins like this.*?```\n(.*?)```")
+
+// TestDryRunPrintsWhatTheDocumentSays follows the document's command to the script, and
+// runs that on an empty account; what SAM would print is not there.
+func TestDryRunPrintsWhatTheDocumentSays(t *testing.T) {
+	t.Parallel()
+	documented := documentedDryRun.FindStringSubmatch(read(t, "docs/deployment.md"))
+	if documented == nil {
+		t.Fatal("the document has no dry run")
+	}
+	command := strings.Fields(documented[1])
+	plan := exec.CommandContext(t.Context(), command[0], append([]string{"--dry-run", "--assume-old=bootstrap", "--no-print-directory"}, command[1:]...)...)
+	plan.Dir, plan.Env = "..", append(os.Environ(), "MAKEFLAGS=") // of the make that runs the tests
+	recipe, err := plan.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := strings.Fields(string(recipe))
+	if len(script) < 2 || script[0] != "infra/deploy.sh" {
+		t.Fatalf("the command runs %q", recipe)
+	}
+	out, _, err := newSite(t).run(t, "deploy.sh", script[1:]...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if diff := cmp.Diff(documented[2], strings.ReplaceAll(out, "111122223333", "<your account>")); diff != "" {
+		t.Errorf("the document (-), the script (+):\n%s", diff)
+	}
+}
+
 func TestWhatCannotBeDeployedIsSaidBeforeAnythingIs(t *testing.T) {
 	t.Parallel()
 	remove := func(path string) func(*testing.T, *site) {

@@ -50,6 +50,11 @@ func TestContainerIsConfiguredAsTheFunction(t *testing.T) {
 			got[v.Name] = v.Value
 		}
 	}
+	// What a function knows by itself: whose metrics its own are.
+	if name := got["STEPUP_METRICS"]; name != "Function" {
+		t.Errorf("the container counts in the name of %q", name)
+	}
+	delete(got, "STEPUP_METRICS")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the function sets (-), the container sets (+):\n%s", diff)
 	}

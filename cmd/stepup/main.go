@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,7 +40,8 @@ func main() {
 	os.Exit(code)
 }
 
-// run executes one command line and returns the exit code. A failure is one line.
+// run executes one command line and returns the exit code. A failure is one line:
+// on the screen, or in the log of a command that serves.
 func run(ctx context.Context, args []string, t *terminal) int {
 	var c commands
 	exited := -1
@@ -62,7 +64,13 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	return 0
 }
 
+// errLogged is a failure that the log has told of.
+var errLogged = errors.New("see the log")
+
 func (t *terminal) fail(err error) int {
+	if errors.Is(err, errLogged) {
+		return 1
+	}
 	_, _ = fmt.Fprintf(t.errors, "stepup: %v\n", err)
 	return 1
 }

@@ -19,7 +19,7 @@ func TestBusyPortIsOneLineAndCodeOne(t *testing.T) {
 	defer l.Close()
 	for _, name := range []string{"serve", "dev"} {
 		e := run(t, nil, name, "--data", t.TempDir(), "--listen", l.Addr().String())
-		e.wantFailure(t, l.Addr().String()+" is in use by another process")
+		e.wantEnd(t, name, l.Addr().String()+" is in use by another process")
 	}
 }
 
@@ -33,7 +33,7 @@ func TestFolderThatCannotBeUsedIsOneLineAndCodeOne(t *testing.T) {
 	for _, args := range [][]string{
 		{"serve", "--listen", "127.0.0.1:0"}, {"dev", "--listen", "127.0.0.1:0"}, {"key", "create"}, {"key", "list"},
 	} {
-		run(t, nil, append(args, "--data", below)...).wantFailure(t, file)
+		run(t, nil, append(args, "--data", below)...).wantEnd(t, args[0], file)
 	}
 }
 
@@ -44,7 +44,7 @@ func TestFolderOfARunningProcessIsOneLineAndCodeOne(t *testing.T) {
 	for _, args := range [][]string{
 		{"serve", "--listen", "127.0.0.1:0"}, {"dev", "--listen", "127.0.0.1:0"}, {"key", "create"},
 	} {
-		run(t, nil, append(args, "--data", data)...).wantFailure(t, "another process has the file open")
+		run(t, nil, append(args, "--data", data)...).wantEnd(t, args[0], "another process has the file open")
 	}
 	if _, code := p.end(t, syscall.SIGTERM); code != 0 {
 		t.Errorf("the one that had it ended with %d", code)
@@ -61,13 +61,28 @@ func TestBadVariableIsNamedAndItsValueIsNot(t *testing.T) {
 	} {
 		for _, args := range [][]string{{"serve"}, {"dev"}, {"key", "list"}} {
 			e := run(t, []string{name + "=" + value}, append(args, "--data", t.TempDir())...)
-			e.wantFailure(t, name)
-			if name != "STEPUP_LOG_LEVEL" && strings.Contains(e.errors, value) {
+			e.wantEnd(t, args[0], name)
+			if name != "STEPUP_LOG_LEVEL" && strings.Contains(e.errors+e.out, value) {
 				t.Errorf("%s: the line has the value: %s", name, e.errors)
 			}
 		}
 	}
-	run(t, []string{"STEPUP_HASH_MEMORY_KIB=8"}, "serve", "--data", t.TempDir()).wantFailure(t, "STEPUP_HASH_")
+	run(t, []string{"STEPUP_HASH_MEMORY_KIB=8"}, "serve", "--data", t.TempDir()).wantStopped(t, "STEPUP_HASH_")
+}
+
+// TestServeOnAWSStopsWithOneLineThatNamesWhatIsMissing takes away what a container has.
+func TestServeOnAWSStopsWithOneLineThatNamesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	container := []string{
+		"STEPUP_TABLE=table", "STEPUP_KEYRING=file:/nowhere", "AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
+		"AWS_EC2_METADATA_DISABLED=true",
+	}
+	for name, value := range map[string]string{
+		"STEPUP_KEYRING": "", "AWS_REGION": "", "STEPUP_TIMEOUT": "canary", "AWS_ENDPOINT_URL_SNS": "canary",
+	} {
+		run(t, append(container, name+"="+value), "serve", "--listen", "127.0.0.1:0").wantStopped(t, name)
+	}
+	run(t, container, "serve", "--listen", "127.0.0.1:0").wantStopped(t, "STEPUP_KEYRING: open /nowhere")
 }
 
 func TestUsage(t *testing.T) {

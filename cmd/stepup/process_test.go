@@ -85,6 +85,30 @@ func (e ended) wantFailure(t *testing.T, text string) {
 	}
 }
 
+// wantStopped fails the test unless serve ended with code 1 and one line in its log that
+// contains the text.
+func (e ended) wantStopped(t *testing.T, text string) {
+	t.Helper()
+	var line struct{ Time, Level, Msg, Error string }
+	d := json.NewDecoder(strings.NewReader(e.out))
+	d.DisallowUnknownFields()
+	err := d.Decode(&line)
+	if err != nil || e.code != 1 || e.errors != "" || strings.Count(e.out, "\n") != 1 ||
+		line.Level != "ERROR" || line.Msg != "start failed" || !strings.Contains(line.Error, text) {
+		t.Errorf("code %d, want 1 and a line with %q: %v\n%s%s", e.code, text, err, e.out, e.errors)
+	}
+}
+
+// wantEnd is wantFailure, or wantStopped for serve.
+func (e ended) wantEnd(t *testing.T, command, text string) {
+	t.Helper()
+	if command == "serve" {
+		e.wantStopped(t, text)
+	} else {
+		e.wantFailure(t, text)
+	}
+}
+
 // process is a command that runs.
 type process struct {
 	cmd     *exec.Cmd
@@ -94,9 +118,9 @@ type process struct {
 
 // start runs a command until a line that ready accepts, and returns what ready made of
 // it. The process is gone when the test ends.
-func start(t *testing.T, ready func(line string) (string, bool), args ...string) (*process, string) {
+func start(t *testing.T, env []string, ready func(line string) (string, bool), args ...string) (*process, string) {
 	t.Helper()
-	p := &process{cmd: command(t, nil, args...), errors: new(bytes.Buffer), printed: make(chan string, 1)}
+	p := &process{cmd: command(t, env, args...), errors: new(bytes.Buffer), printed: make(chan string, 1)}
 	p.cmd.Stderr = p.errors
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -139,9 +163,9 @@ func (p *process) end(t *testing.T, s os.Signal) (printed string, code int) {
 }
 
 // serving starts serve on a folder and a free port and returns its URL.
-func serving(t *testing.T, data string) (*process, string) {
+func serving(t *testing.T, data string, env ...string) (*process, string) {
 	t.Helper()
-	return start(t, func(line string) (string, bool) {
+	return start(t, env, func(line string) (string, bool) {
 		var entry struct{ Msg, Address string }
 		err := json.Unmarshal([]byte(line), &entry)
 		return "http://" + entry.Address, err == nil && entry.Msg == "listening"
@@ -149,9 +173,9 @@ func serving(t *testing.T, data string) (*process, string) {
 }
 
 // developing starts dev on a folder and a free port and returns its URL.
-func developing(t *testing.T, data string) (*process, string) {
+func developing(t *testing.T, data string, env ...string) (*process, string) {
 	t.Helper()
-	return start(t, func(line string) (string, bool) {
+	return start(t, env, func(line string) (string, bool) {
 		return strings.CutPrefix(line, "stepup is running at ")
 	}, "dev", "--data", data, "--listen", "127.0.0.1:0")
 }

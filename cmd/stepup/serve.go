@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -27,7 +30,8 @@ type serve struct {
 type place struct {
 	Data string `default:".stepup" type:"path" help:"Folder of the embedded store, used unless STEPUP_TABLE is set."`
 
-	sender notify.Router // of an embedded service
+	sender  notify.Router // of an embedded service
+	metrics io.Writer     // nil writes none
 }
 
 // opened is a service with what must happen beside it and after it.
@@ -39,7 +43,7 @@ type opened struct {
 }
 
 func (p place) open(ctx context.Context, c config.Config, logger *slog.Logger) (*opened, error) {
-	ambient := app.Ambient{Logger: logger, Now: time.Now, Random: rand.Reader, Sender: p.sender}
+	ambient := app.Ambient{Logger: logger, Metrics: p.metrics, Now: time.Now, Random: rand.Reader, Sender: p.sender}
 	if c.Table == "" {
 		e, err := app.InFolder(p.Data, c, ambient)
 		if err != nil {
@@ -59,26 +63,45 @@ func (p place) open(ctx context.Context, c config.Config, logger *slog.Logger) (
 	return &opened{App: a, config: c, sweep: nothing, close: func() error { return nil }}, nil
 }
 
-// Run implements the command.
+// Run implements the command. In a container nobody sits at a terminal: a failure goes to
+// the log, in the same words as that of a function.
 func (s *serve) Run(ctx context.Context, t *terminal) error {
-	c, err := config.Load(os.LookupEnv)
+	var level slog.LevelVar
+	logger := jsonLogger(t.out, &level)
+	service, l, err := s.start(ctx, t.out, logger, &level)
 	if err != nil {
-		return err
-	}
-	logger := jsonLogger(t.out, c.LogLevel)
-	service, err := s.Place.open(ctx, c, logger)
-	if err != nil {
-		return err
+		logger.Error("start failed", "error", err.Error())
+		return errLogged
 	}
 	defer service.close() //nolint:errcheck // the process ends, and what was answered is on disk
-	l, err := listen(ctx, s.Listen)
-	if err != nil {
-		return err
-	}
 	logger.Info("listening", "address", l.Addr().String())
-	return service.until(ctx, func(ctx context.Context, h http.Handler) error {
+	err = service.until(ctx, func(ctx context.Context, h http.Handler) error {
 		return serveHTTP(ctx, l, h, logger)
 	})
+	if err != nil {
+		logger.Error("serving failed", "error", err.Error())
+		return errLogged
+	}
+	return nil
+}
+
+// start opens the service and its port.
+func (s *serve) start(ctx context.Context, out io.Writer, logger *slog.Logger, level *slog.LevelVar) (*opened, net.Listener, error) {
+	c, err := config.Load(os.LookupEnv)
+	if err != nil {
+		return nil, nil, err
+	}
+	level.Set(c.LogLevel)
+	s.Place.metrics = out
+	service, err := s.Place.open(ctx, c, logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := listen(ctx, s.Listen)
+	if err != nil {
+		return nil, nil, errors.Join(err, service.close())
+	}
+	return service, l, nil
 }
 
 // until serves, and sweeps beside it, until the context ends or one of them fails.

@@ -22,7 +22,7 @@ func TestBootstrapsAreTheSameWhereverTheyAreBuilt(t *testing.T) {
 	if there := bootstrap(t, copyOfSource(t)); there != here {
 		t.Errorf("the checksums are\n%sin the tree and\n%sin a copy of it", here, there)
 	}
-	for name, tested := range map[string]string{"api": apitest.Package, "stream": "github.com/stepup-auth/stepup/functions/stream"} {
+	for name, tested := range map[string]string{"api": apitest.Package, "stream": streamPackage} {
 		line := fmt.Sprintf("%x  %s/bootstrap\n", digest(t, builds.Binary(t, tested)), name)
 		if runtime.GOOS == "linux" && !strings.Contains(here, line) {
 			t.Errorf("the checksums are\n%swhen made and\n%swhen tested: the flags differ", here, line)

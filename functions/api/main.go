@@ -24,12 +24,14 @@ func main() {
 		stop(logger, err)
 	}
 	level.Set(c.LogLevel)
-	ambient := app.Ambient{Logger: logger, Now: time.Now, Random: rand.Reader, SignedBy: apigw.SignedBy}
+	ambient := app.Ambient{
+		Logger: logger, Metrics: os.Stdout, Now: time.Now, Random: rand.Reader, SignedBy: apigw.SignedBy,
+	}
 	a, err := app.OnAWS(context.Background(), c, sdk.Config(c.Region, os.LookupEnv), ambient)
 	if err != nil {
 		stop(logger, err)
 	}
-	lambda.Start(apigw.New(a.Handler, apigw.Options{Log: logger}))
+	lambda.Start(apigw.New(a.Handler, apigw.Options{Log: logger, Refused: a.Refused}))
 }
 
 func stop(logger *slog.Logger, err error) {

@@ -1,21 +1,19 @@
 package main_test
 
 import (
-	"bytes"
-	"context"
+	"cmp"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
+	"slices"
 	"testing"
 
 	"github.com/stepup-auth/stepup/functions/api/apitest"
 	"github.com/stepup-auth/stepup/pkg/apigw/lambdatest"
+	"github.com/stepup-auth/stepup/pkg/config"
 )
 
 func TestBadConfigurationStopsTheStartWithOneLine(t *testing.T) {
@@ -45,53 +43,58 @@ func TestBadConfigurationStopsTheStartWithOneLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			line := stopped(t, append(apitest.Deploy(t), tc.env...))
-			if line.Level != "ERROR" || line.Msg != "start failed" {
-				t.Errorf("line = %+v", line)
-			}
-			for _, want := range tc.want {
-				if !strings.Contains(line.Error, want) {
-					t.Errorf("error = %q, want %q in it", line.Error, want)
-				}
-			}
-			if strings.Contains(line.Error, "hush") {
-				t.Errorf("error = %q repeats the value", line.Error)
-			}
+			wantStopped(t, append(apitest.Deploy(t), tc.env...), tc.want...)
 		})
 	}
 }
 
-// logLine is what CloudWatch shows of a start that failed.
-type logLine struct{ Time, Level, Msg, Error string }
-
-// stopped runs the function, which must end by itself with status 1, and returns the
-// one line that it prints.
-func stopped(t *testing.T, env []string) logLine {
+func wantStopped(t *testing.T, env []string, parts ...string) {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	p, err := lambdatest.Start(context.WithoutCancel(t.Context()), lambdatest.Options{
-		Binary: builds.Binary(t, apitest.Package), Env: env, Stdout: &stdout, Stderr: &stderr,
-	})
-	if err == nil {
-		t.Fatalf("the function starts; stopping it: %v", p.Stop())
+	lambdatest.WantStopped(t, lambdatest.Options{Binary: builds.Binary(t, apitest.Package), Env: env}, parts...)
+}
+
+// bad has a value for each variable that must stop the start; the empty one is missing.
+var bad = map[string]string{
+	"STEPUP_TABLE": "", "STEPUP_KEYRING": "", "STEPUP_INSTANCE": " ", "STEPUP_ORGANIZATIONS": ",",
+	"STEPUP_IAM_ROLES": "hush", "STEPUP_TIMEOUT": "hush", "STEPUP_STORE_TIMEOUT": "1h", "STEPUP_KEY_CACHE": "-1s", "STEPUP_LOG_LEVEL": "hush",
+	"STEPUP_LOCKOUT_LIMIT": "hush", "STEPUP_LOCKOUT_FIRST_DELAY": "hush", "STEPUP_LOCKOUT_MAX_DELAY": "hush", "STEPUP_LOCKOUT_USER_AT": "hush",
+	"STEPUP_PASSWORD_MIN_LENGTH": "hush", "STEPUP_PASSWORD_BLOCKLIST": "/nowhere",
+	"STEPUP_HASH_MEMORY_KIB": "hush", "STEPUP_HASH_TIME": "hush", "STEPUP_HASH_CONCURRENCY": "hush",
+	"STEPUP_ISSUER": " ", "STEPUP_REAUTHENTICATION": "hush", "STEPUP_RELYING_PARTIES": "a hush", "STEPUP_TEMPLATES": "/nowhere",
+	"STEPUP_URL": "http://hush.example", "STEPUP_IDENTITY_PROVIDERS": "file:/nowhere", "STEPUP_INTENT_LIFETIME": "hush",
+	"STEPUP_SEND_COOLDOWN": "hush", "STEPUP_SEND_PER_HOUR": "hush", "STEPUP_SEND_PER_DAY": "hush", "STEPUP_SMS_BUDGET": "hush", "STEPUP_SMS_PREFIXES": "hush",
+	"STEPUP_SMS_MAX_PRICE": "hush", "STEPUP_MAIL_BUDGET": "hush", "AWS_REGION": "",
+	"AWS_ENDPOINT_URL_DYNAMODB": "hush", "AWS_ENDPOINT_URL_SECRETS_MANAGER": "hush", "AWS_ENDPOINT_URL_SNS": "hush", "AWS_ENDPOINT_URL_SESV2": "hush",
+	"STEPUP_SMS_SENDER_ID": "a hush", "STEPUP_SMS_ORIGINATION_NUMBER": "hush", "STEPUP_MAIL_FROM": "hush",
+	"STEPUP_MAIL_REPLY_TO": "hush", "STEPUP_MAIL_CONFIGURATION_SET": "a hush",
+}
+
+// anyText are the variables that every text is a value of.
+var anyText = []string{"STEPUP_ORIGINS", "STEPUP_SITE", "STEPUP_LINK_HOSTS", "STEPUP_METRICS", "AWS_LAMBDA_FUNCTION_NAME"}
+
+// family names the variable by its beginning, as the errors of the senders do.
+var family = map[string]string{
+	"STEPUP_SMS_SENDER_ID": "STEPUP_SMS_*: sns: option SenderID", "STEPUP_SMS_ORIGINATION_NUMBER": "STEPUP_SMS_*: sns: option OriginationNumber",
+	"STEPUP_MAIL_FROM": "STEPUP_MAIL_*: ses: option From", "STEPUP_MAIL_REPLY_TO": "STEPUP_MAIL_*: ses: option ReplyTo",
+	"STEPUP_MAIL_CONFIGURATION_SET": "STEPUP_MAIL_*: ses: option ConfigurationSet",
+}
+
+func TestEveryVariableThatIsMissingOrBadStopsTheStartByItsName(t *testing.T) {
+	t.Parallel()
+	deployed := append(apitest.Deploy(t), "STEPUP_MAIL_FROM=login@example.com")
+	for _, name := range config.Names() {
+		value, known := bad[name]
+		if !known && !slices.Contains(anyText, name) {
+			t.Errorf("%s: which value is bad?", name)
+		}
+		if !known {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wantStopped(t, append(slices.Clone(deployed), name+"="+value), cmp.Or(family[name], name))
+		})
 	}
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
-		t.Errorf("err = %v, want exit status 1", err)
-	}
-	if stderr.Len() > 0 {
-		t.Errorf("stderr is not empty: %s", &stderr)
-	}
-	var line logLine
-	d := json.NewDecoder(&stdout)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&line); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		t.Errorf("there is more than one line: %v", err)
-	}
-	return line
 }
 
 func TestKeyringComesFromSecretsManager(t *testing.T) {

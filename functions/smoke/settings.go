@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/url"
 )
 
 // settings is what the function reads from its environment.
@@ -20,7 +21,7 @@ type settings struct {
 	secretsEndpoint    *string
 }
 
-// load reads the settings. The error names every variable that is missing.
+// load reads the settings. The error names every variable that is missing or bad.
 func load(lookup func(name string) (string, bool)) (settings, error) {
 	var problems []error
 	required := func(name string) string {
@@ -31,10 +32,14 @@ func load(lookup func(name string) (string, bool)) (settings, error) {
 		return value
 	}
 	optional := func(name string) *string {
-		if value, _ := lookup(name); value != "" {
-			return &value
+		value, _ := lookup(name)
+		if value == "" {
+			return nil
 		}
-		return nil
+		if u, err := url.Parse(value); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			problems = append(problems, fmt.Errorf("%s: is not a URL of a host alone", name))
+		}
+		return &value
 	}
 	s := settings{
 		version:            required("STEPUP_SMOKE_VERSION"),

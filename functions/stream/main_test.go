@@ -1,13 +1,10 @@
 package main_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -160,26 +157,31 @@ func TestBadConfigurationStopsTheStartWithOneLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var stdout bytes.Buffer
-			_, err := lambdatest.Start(context.WithoutCancel(t.Context()), lambdatest.Options{
-				Binary: builds.Binary(t, function), Env: append(environment("http://127.0.0.1:1"), tc.env...), Stdout: &stdout,
-			})
-			var exit *exec.ExitError
-			if !errors.As(err, &exit) || exit.ExitCode() != 1 {
-				t.Errorf("err = %v, want exit status 1", err)
-			}
-			var line struct{ Level, Msg, Error string }
-			if err := json.Unmarshal(stdout.Bytes(), &line); err != nil {
-				t.Fatalf("not one line: %q", stdout.String())
-			}
-			if line.Level != "ERROR" || line.Msg != "start failed" || strings.Contains(line.Error, "hush") {
-				t.Errorf("line = %+v", line)
-			}
-			for _, want := range tc.want {
-				if !strings.Contains(line.Error, want) {
-					t.Errorf("error = %q, want %q in it", line.Error, want)
-				}
-			}
+			lambdatest.WantStopped(t, lambdatest.Options{
+				Binary: builds.Binary(t, function), Env: append(environment("http://127.0.0.1:1"), tc.env...),
+			}, tc.want...)
+		})
+	}
+}
+
+// bad has a value for each variable that must stop the start.
+var bad = map[string]string{
+	"STEPUP_EVENT_BUS": "a hush", "STEPUP_LOG_LEVEL": "hush", "AWS_REGION": "", "AWS_ENDPOINT_URL_EVENTBRIDGE": "hush",
+}
+
+func TestEveryVariableThatIsMissingOrBadStopsTheStartByItsName(t *testing.T) {
+	t.Parallel()
+	for _, name := range config.StreamNames() {
+		value, known := bad[name]
+		if !known {
+			t.Errorf("%s: which value is bad?", name)
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lambdatest.WantStopped(t, lambdatest.Options{
+				Binary: builds.Binary(t, function), Env: append(environment("http://127.0.0.1:1"), name+"="+value),
+			}, name)
 		})
 	}
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/trace"
 )
 
 const (
@@ -57,6 +58,9 @@ type Options struct {
 	// Log receives what the client must not see, such as a panic's value and stack.
 	// Nil discards it.
 	Log *slog.Logger
+	// Refused, unless nil, hears of every event that was answered by a fault of this
+	// package and not by the handler.
+	Refused func(ctx context.Context, f *fault.Fault)
 }
 
 // Handler serves API Gateway HTTP API events with an http.Handler. It implements
@@ -67,11 +71,12 @@ type Handler struct {
 	maxBody int
 	margin  time.Duration
 	log     *slog.Logger
+	refused func(context.Context, *fault.Fault)
 }
 
 // New returns a Handler that serves every event with next.
 func New(next http.Handler, opts Options) *Handler {
-	h := &Handler{next: next, maxBody: opts.MaxBody, margin: opts.Margin, log: opts.Log}
+	h := &Handler{next: next, maxBody: opts.MaxBody, margin: opts.Margin, log: opts.Log, refused: opts.Refused}
 	if h.maxBody == 0 {
 		h.maxBody = defaultMaxBody
 	}
@@ -80,6 +85,9 @@ func New(next http.Handler, opts Options) *Handler {
 	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
+	}
+	if h.refused == nil {
+		h.refused = func(context.Context, *fault.Fault) {}
 	}
 	return h
 }
@@ -166,8 +174,9 @@ var (
 
 // refuse logs the fault and returns it as an answer.
 func (h *Handler) refuse(ctx context.Context, f *fault.Fault) []byte {
-	h.log.LogAttrs(ctx, f.Kind.Level(), "request refused at the gateway adapter",
-		slog.String("kind", f.Kind.String()), slog.Any("error", f))
+	h.log.LogAttrs(ctx, f.Kind.Level(), "request refused at the gateway adapter", append(trace.Attrs(traceHeader(ctx)),
+		slog.String("kind", f.Kind.String()), slog.Any("error", f))...)
+	h.refused(ctx, f)
 	status := f.Kind.HTTPStatus()
 	if f.Kind == fault.Unimplemented {
 		// The only one is native gRPC. To HTTP that is a body in a format that is

@@ -18,6 +18,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/stepup-auth/stepup/pkg/trace"
 )
 
 // payloadVersion is the only event format that is read here.
@@ -73,6 +75,9 @@ func newRequest(ctx context.Context, event *events.APIGatewayV2HTTPRequest, maxB
 	if isGRPC(header.Get("Content-Type")) {
 		return nil, errGRPC
 	}
+	if traced := traceHeader(ctx); traced != "" {
+		header.Set(trace.Header, traced)
+	}
 	caller := event.RequestContext.HTTP
 	// A method is a token, and so is the name of a header field (RFC 9110, 9.1).
 	if !httpguts.ValidHeaderFieldName(caller.Method) {
@@ -103,6 +108,13 @@ func newRequest(ctx context.Context, event *events.APIGatewayV2HTTPRequest, maxB
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	return r.WithContext(context.WithValue(ctx, eventKey{}, event)), nil
+}
+
+// traceHeader is the trace of this invocation, as the Lambda runtime keeps it in the
+// context. It is Lambda's own word, where a header of the event may be the client's.
+func traceHeader(ctx context.Context) string {
+	traced, _ := ctx.Value("x-amzn-trace-id").(string)
+	return traced
 }
 
 // errURL is fixed, because net/url's own error quotes the query, which may hold a code.

@@ -3,6 +3,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/config"
+	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/idp"
 	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/keyring"
@@ -25,8 +27,8 @@ import (
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
-// Parts are what differs between the places where the service runs; all but
-// SignedBy are required.
+// Parts are what differs between the places where the service runs; all but SignedBy and
+// Metrics are required.
 type Parts struct {
 	Config config.Config
 	Table  table.Table
@@ -38,14 +40,20 @@ type Parts struct {
 	// SignedBy tells whose signature the gateway in front verified; nil where none does.
 	SignedBy func(*http.Request) (arn string, ok bool)
 	Logger   *slog.Logger
-	Now      func() time.Time
-	Random   io.Reader
+	// Metrics takes the lines that CloudWatch reads metrics from. Nil, or a configuration
+	// that gives them no name, writes none.
+	Metrics io.Writer
+	Now     func() time.Time
+	Random  io.Reader
 }
 
 // App is the service put together.
 type App struct {
 	// Handler speaks every protocol.
 	Handler http.Handler
+	// Refused counts an event of a gateway that did not reach the Handler, or whose answer
+	// could not be given.
+	Refused func(ctx context.Context, f *fault.Fault)
 	// Keys, Users, Sessions and Intents are the domain, for operators' commands and tests.
 	Keys     *access.Keys
 	Users    *user.Service
@@ -63,6 +71,7 @@ func conflictRetry(random io.Reader) retry.Policy {
 		Max:      80 * time.Millisecond,
 		Random:   random,
 		Sleep:    retry.Sleep,
+		Retried:  countRetry,
 	}
 }
 
@@ -76,17 +85,20 @@ func New(p Parts) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	messages, err := newMessenger(p.Config, p.Sender)
+	messenger, err := newMessenger(p.Config, p.Sender)
 	if err != nil {
 		return nil, err
 	}
+	messages := measuredMessenger{messenger}
 	providers, err := newProviders(p)
 	if err != nil {
 		return nil, err
 	}
+	recorder := newRecorder(p.Metrics, p.Config.Metrics, p.Now)
 	s := store.New(p.Table, p.Random)
 	limits := map[sending.Channel]sending.Policy{sending.SMS: p.Config.SMS.Limits, sending.Email: p.Config.Mail.Limits}
 	a := &App{
+		Refused: refusals(recorder),
 		Keys: access.NewKeys(access.KeysConfig{
 			Store: s, Ring: p.Ring, Now: p.Now, Random: p.Random, Remember: p.Config.KeyCache,
 		}),
@@ -95,24 +107,27 @@ func New(p Parts) (*App, error) {
 			Organizations: p.Config.Organizations, Issuer: p.Config.Issuer,
 			Reauthentication: p.Config.Reauthentication, RelyingParties: p.Config.RelyingParties, Providers: providers,
 			Sending: limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
+			Checked: countChecks,
 		}),
 		Sessions: session.New(session.Config{
 			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, Limits: p.Config.SessionLimits, RelyingParties: p.Config.RelyingParties,
 			Sending: limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
+			Checked: countChecks,
 		}),
 		Intents: intent.New(intent.Config{
 			Store: s, Providers: providers, Hosts: p.Config.LinkHosts, Lifetime: p.Config.IntentLifetime,
 			Ring: p.Ring, Now: p.Now, Random: p.Random,
 		}),
 	}
-	a.Handler, err = server.New(server.Config{
+	handler, err := server.New(server.Config{
 		Sessions: a.Sessions, Users: a.Users, Intents: a.Intents, Keys: a.Keys,
 		SignedBy: p.SignedBy, Principals: p.Config.IAMRoles,
 		Instance: p.Config.Instance, RelyingParties: p.Config.RelyingParties, Origins: p.Config.Origins, Timeout: p.Config.Timeout,
-		Logger: p.Logger, Now: p.Now, Random: p.Random,
+		Logger: p.Logger, Now: p.Now, Random: p.Random, Failed: countFault,
 	})
 	if err != nil {
 		return nil, err
 	}
+	a.Handler = measured(recorder, handler)
 	return a, nil
 }

@@ -29,8 +29,10 @@ import (
 // Ambient is what a process has and a test replaces.
 type Ambient struct {
 	Logger *slog.Logger
-	Now    func() time.Time
-	Random io.Reader
+	// Metrics is as in Parts.
+	Metrics io.Writer
+	Now     func() time.Time
+	Random  io.Reader
 	// Sender carries messages where AWS does not.
 	Sender notify.Router
 	// SignedBy tells whose signature the gateway in front verified; nil where none does.
@@ -43,6 +45,9 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 	if c.Table == "" {
 		return nil, errors.New("STEPUP_TABLE: is empty")
 	}
+	if credentials.Region == "" { // without one the SDK would fail with every request
+		return nil, errors.New("AWS_REGION: is empty")
+	}
 	ring, err := OpenKeyring(ctx, c, credentials)
 	if err != nil {
 		return nil, err
@@ -50,7 +55,7 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 	client := dynamodb.NewFromConfig(credentials, func(o *dynamodb.Options) {
 		o.BaseEndpoint = endpoint(c.DynamoDBEndpoint)
 	})
-	t := dynamo.New(client, c.Table, store.Schema(), dynamo.Options{CallTimeout: c.StoreTimeout})
+	t := dynamo.New(dynamo.Requests(client), c.Table, store.Schema(), dynamo.Options{CallTimeout: c.StoreTimeout})
 	sender, err := awsSender(c, credentials)
 	if err != nil {
 		return nil, err
@@ -61,15 +66,16 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 	}
 	return New(Parts{
 		Config: c, Table: t, Ring: ring, Providers: providers, Sender: sender, SignedBy: m.SignedBy,
-		Logger: m.Logger, Now: m.Now, Random: m.Random,
+		Logger: m.Logger, Metrics: m.Metrics, Now: m.Now, Random: m.Random,
 	})
 }
 
 // awsSender sends text messages through SNS and mail through SES. Without a sender
 // address there is no mail.
 func awsSender(c config.Config, credentials aws.Config) (notify.Router, error) {
+	publish := sns.NewFromConfig(credentials, func(o *sns.Options) { o.BaseEndpoint = endpoint(c.SNSEndpoint) }).Publish
 	texts, err := notifysns.New(
-		sns.NewFromConfig(credentials, func(o *sns.Options) { o.BaseEndpoint = endpoint(c.SNSEndpoint) }),
+		notifysns.Request(publish),
 		notifysns.Options{SenderID: c.SMS.SenderID, OriginationNumber: c.SMS.OriginationNumber, MaxPrice: c.SMS.MaxPrice},
 	)
 	if err != nil {
@@ -79,8 +85,9 @@ func awsSender(c config.Config, credentials aws.Config) (notify.Router, error) {
 	if c.Mail.From == "" {
 		return router, nil
 	}
+	send := sesv2.NewFromConfig(credentials, func(o *sesv2.Options) { o.BaseEndpoint = endpoint(c.SESEndpoint) }).SendEmail
 	router.Email, err = notifyses.New(
-		sesv2.NewFromConfig(credentials, func(o *sesv2.Options) { o.BaseEndpoint = endpoint(c.SESEndpoint) }),
+		notifyses.Request(send),
 		notifyses.Options{From: c.Mail.From, ReplyTo: c.Mail.ReplyTo, ConfigurationSet: c.Mail.ConfigurationSet},
 	)
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/assurance"
+	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/idp"
 	"github.com/stepup-auth/stepup/pkg/idp/idptest"
 	"github.com/stepup-auth/stepup/pkg/otp"
@@ -27,6 +29,7 @@ type stage struct {
 	*apptest.Service
 
 	bound, free string
+	reached     string // a session of ada's at AAL 1, without a code that is out
 	seed        []byte // of the authenticator app
 	code        string // that answers the open challenge of the bound session
 	recovery    string
@@ -55,6 +58,7 @@ func newStage(t *testing.T, tb table.Table) stage {
 	opened := st.NewSession(t, session.Create{Step: asked})
 	st.bound, st.code = opened.SessionID, opened.Codes[sending.SMS]
 	st.free = st.NewSession(t, session.Create{}).SessionID
+	st.reached = st.NewSession(t, session.Create{Step: apptest.NamedGuess("ada", apptest.Password)}).SessionID
 	return st
 }
 
@@ -84,6 +88,7 @@ func (st stage) in(t *testing.T, tb table.Table, cold bool) stage {
 	st.Service = apptest.New(t, apptest.Options{Table: tb, Ring: st.Ring, Providers: st.providers})
 	if !cold {
 		st.View(t, st.bound)
+		st.View(t, st.reached)
 	}
 	return st
 }
@@ -179,6 +184,30 @@ var budgets = map[string]struct {
 			return st.set(st.bound, session.Step{Challenges: session.RequestChallenges{SMS: &session.RequestCode{}}})
 		}, trips: 3, units: 6, budget: cost{3, 6},
 	},
+	// With an Idempotency-Key: no more for what fits into the item, and one write of the
+	// session when a message left.
+	"set metadata and lifetime, with a key": {
+		call: func(_ context.Context, st stage) error { return st.set(st.free, keyed(ordinary())) }, trips: 2, units: 1, budget: cost{2, 1 + 1},
+	},
+	"set password, with a key": {
+		call: func(_ context.Context, st stage) error {
+			return st.set(st.bound, keyed(apptest.Guess(apptest.Password)))
+		}, trips: 2, units: 4, budget: cost{3, 4 + 1},
+	},
+	"set a wrong password, with a key": {
+		call: func(_ context.Context, st stage) error {
+			return refused(st.set(st.bound, keyed(apptest.Guess("no"))), "COMMAND-3M0fs")
+		}, trips: 2, units: 1, budget: cost{3, 1 + 1},
+	},
+	"open a challenge that is sent, with a key": {
+		cold: true,
+		call: func(_ context.Context, st stage) error {
+			return st.set(st.bound, keyed(session.Step{Challenges: session.RequestChallenges{SMS: &session.RequestCode{}}}))
+		}, trips: 4, units: 6 + 1, budget: cost{3 + 1, 6 + 1},
+	},
+	"create, with a key": { // and whether it exists is read
+		call: func(ctx context.Context, st stage) error { return st.create(ctx, keyed(session.Step{})) }, trips: 2, units: 1 + 2, budget: cost{2, 2 + 2 + 1},
+	},
 	"create": { // with entries in the indexes by time and by creator
 		call: func(ctx context.Context, st stage) error { return st.create(ctx, session.Step{}) }, trips: 1, units: 1 + 2, budget: cost{2, 2 + 2},
 	},
@@ -194,6 +223,24 @@ var budgets = map[string]struct {
 	"get, cold": {
 		cold: true,
 		call: func(ctx context.Context, st stage) error { return st.get(ctx, st.bound, "") }, trips: 2, budget: cost{2, 0},
+	},
+	"get, with a requirement that is met": {
+		call: func(ctx context.Context, st stage) error { return st.getMeeting(ctx, st.reached, 1) }, trips: 1, budget: cost{1, 0},
+	},
+	"get, with one that is not": { // and what was sent to the phone, to know whether a code may leave
+		call: func(ctx context.Context, st stage) error {
+			return refused(st.getMeeting(ctx, st.reached, 2), "STEPUP-insufficient-user-authentication")
+		}, trips: 2, budget: cost{2, 0},
+	},
+	"set metadata, with a requirement that is met": {
+		call: func(ctx context.Context, st stage) error {
+			return st.setMeeting(ctx, st.reached, ordinary(), 1)
+		}, trips: 2, units: 1, budget: cost{2, 1},
+	},
+	"set password, with a requirement that is not met": {
+		call: func(ctx context.Context, st stage) error {
+			return st.setMeeting(ctx, st.reached, apptest.Guess(apptest.Password), 3)
+		}, trips: 3, units: 4, budget: cost{3, 4},
 	},
 	"get with a forged token": {
 		call: func(ctx context.Context, st stage) error {
@@ -257,8 +304,23 @@ func ordinary() session.Step {
 	return session.Step{Metadata: map[string][]byte{"k": []byte("v")}, Lifetime: &hour}
 }
 
+func keyed(step session.Step) session.Step {
+	step.Once = idempotency.Request{Caller: "key admin", Key: "8e03978e-40d5-43dd-bc93-6894a57f9324", Operation: "Set", Body: []byte("b")}
+	return step
+}
+
 func (st stage) set(id string, step session.Step) error {
 	_, err := st.TrySet(id, step)
+	return err
+}
+
+func (st stage) getMeeting(ctx context.Context, id string, l assurance.Level) error {
+	_, err := st.Sessions.GetMeeting(ctx, apptest.Admin(), id, "", assurance.Requirement{MinAAL: l})
+	return err
+}
+
+func (st stage) setMeeting(ctx context.Context, id string, step session.Step, l assurance.Level) error {
+	_, err := st.Sessions.Set(ctx, apptest.Admin(), session.Set{SessionID: id, Step: step, Require: &assurance.Requirement{MinAAL: l}})
 	return err
 }
 

@@ -51,7 +51,8 @@ func InFolder(folder string, c config.Config, m Ambient) (*Embedded, error) {
 		return nil, errors.Join(err, t.Close())
 	}
 	a, err := New(Parts{
-		Config: c, Table: t, Ring: ring, Providers: providers, Sender: m.Sender, Logger: m.Logger, Now: m.Now, Random: m.Random,
+		Config: c, Table: t, Ring: ring, Providers: providers, Sender: m.Sender,
+		Logger: m.Logger, Metrics: m.Metrics, Now: m.Now, Random: m.Random,
 	})
 	if err != nil {
 		return nil, errors.Join(err, t.Close())

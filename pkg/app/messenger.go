@@ -64,7 +64,7 @@ func (m *messenger) Deliver(ctx context.Context, message sending.Message) error 
 	}
 	notifier := notify.Notifier{Renderer: m.renderer, Sender: m.sender}
 	_, err = notifier.Notify(ctx, notify.Message{
-		Kind: kindOf(message.Purpose), To: message.To, Language: message.Language,
+		ID: message.ID, Kind: kindOf(message.Purpose), To: message.To, Language: message.Language,
 		Data: notify.Data{
 			Code: message.Code, URL: link, Domain: m.site, Expiry: message.Expiry, UserID: message.UserID,
 			LoginName: message.LoginName, DisplayName: message.DisplayName,

@@ -1,218 +1,267 @@
 package app_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
-	"github.com/stepup-auth/stepup/pkg/session"
-	"github.com/stepup-auth/stepup/pkg/table"
-	"github.com/stepup-auth/stepup/pkg/table/bolt"
-	"github.com/stepup-auth/stepup/pkg/table/tabletest"
-	"github.com/stepup-auth/stepup/pkg/user"
+	"github.com/stepup-auth/stepup/test/proxy"
 )
 
-// operation is one change of the world, with the ids of the faults that it may answer
-// when it is made the first time and when it is repeated after it was made.
-type operation struct {
-	run          func(ctx context.Context, s *apptest.Service, sessionID string) error
-	first, again string
+// failure is a way in which a call of DynamoDB fails, and what comes of it.
+type failure struct {
+	how proxy.Failure
+	// attempts is how many of a call's attempts fail; 0 is all of them.
+	attempts int
+	// hangs is set where the caller waits until the store's time is over.
+	hangs bool
+
+	// What the caller is told and the log says, unless the call succeeds all the same.
+	status, code     int
+	id, after, cause string
 }
 
-var operations = map[string]operation{
-	"create": {run: func(ctx context.Context, s *apptest.Service, _ string) error {
-		_, err := s.Sessions.Create(ctx, apptest.Admin(), session.Create{Step: apptest.NamedGuess("ada", apptest.Password)})
-		return err
-	}},
-	"set": {run: func(_ context.Context, s *apptest.Service, id string) error {
-		hour := time.Hour
-		_, err := s.TrySet(id, session.Step{Lifetime: &hour})
-		return err
-	}},
-	"right password": {run: func(_ context.Context, s *apptest.Service, id string) error {
-		_, err := s.TrySet(id, apptest.Guess(apptest.Password))
-		return err
-	}},
-	"wrong password": {first: "COMMAND-3M0fs", again: "COMMAND-3M0fs", run: func(_ context.Context, s *apptest.Service, id string) error {
-		_, err := s.TrySet(id, apptest.Guess("no"))
-		return err
-	}},
-	"delete": {run: func(ctx context.Context, s *apptest.Service, id string) error {
-		_, err := s.Sessions.Delete(ctx, apptest.Admin(), id, "")
-		return err
-	}},
-	"user create": {again: "COMMAND-k2unb", run: func(ctx context.Context, s *apptest.Service, _ string) error {
-		_, err := s.Users.Create(ctx, apptest.Admin(), user.Registration{
-			ID: "bob", Username: "bob", Profile: user.Profile{GivenName: "Bob", FamilyName: "B"}, Email: user.Contact{Address: "bob@example.com"},
-		})
-		return err
-	}},
-	"user rename": {run: func(ctx context.Context, s *apptest.Service, _ string) error {
-		name := "countess"
-		_, err := s.Users.Update(ctx, apptest.Admin(), "ada", user.Update{Username: &name})
-		return err
-	}},
-	"lock": {again: "COMMAND-lgws8wtsqf", run: func(ctx context.Context, s *apptest.Service, _ string) error {
-		_, err := s.Users.Lock(ctx, apptest.Admin(), "ada")
-		return err
-	}},
-	"user delete": {again: "QUERY-Dfbg2", run: func(ctx context.Context, s *apptest.Service, _ string) error {
-		_, err := s.Users.Delete(ctx, apptest.Admin(), "ada")
-		return err
-	}},
+// refusing is an error as DynamoDB writes it.
+func refusing(status int, exception string) proxy.Failure {
+	return proxy.Answer(status, map[string]string{"Content-Type": "application/x-amz-json-1.0"},
+		`{"__type":"com.amazonaws.dynamodb.v20120810#`+exception+`","message":"`+exception+`"}`)
 }
 
-// newAda makes a store with one user and one session of theirs.
-func newAda(t *testing.T) (*bolt.Store, string) {
-	t.Helper()
-	tb := apptest.Bolt(t)
-	s := apptest.New(t, apptest.Options{Table: tb})
-	_, err := s.Users.Create(t.Context(), apptest.Admin(), user.Registration{
-		ID: "ada", Username: "ada", Profile: user.Profile{GivenName: "Ada", FamilyName: "Lovelace"},
-		Password: user.NewPassword{Hash: apptest.CheapHash(t, apptest.Password)},
+const unavailable = "STEPUP-store-unavailable"
+
+// refusals are the failures of any call of DynamoDB, after which nothing has happened.
+var refusals = map[string]failure{
+	"hangs": {how: proxy.Hang, hangs: true, status: 504, code: 4, id: "STEPUP-deadline", cause: "deadline exceeded"},
+	"is throttled": {
+		how:    refusing(http.StatusBadRequest, "ThrottlingException"),
+		status: 503, code: 14, id: unavailable, after: "1", cause: "ThrottlingException",
+	},
+	"is denied": {
+		how:    refusing(http.StatusBadRequest, "AccessDeniedException"),
+		status: 500, code: 13, id: "STEPUP-store-refused", cause: "AccessDeniedException",
+	},
+	"meets a defect": {
+		how:    refusing(http.StatusInternalServerError, "InternalServerError"),
+		status: 503, code: 14, id: unavailable, cause: "InternalServerError",
+	},
+	"is answered by nonsense": {
+		how: proxy.Answer(http.StatusOK, nil, "<html>"), status: 503, code: 14, id: unavailable, cause: "deserialization failed",
+	},
+	"is cut off": {how: proxy.Reset, status: 503, code: 14, id: unavailable, cause: "connection reset"},
+}
+
+// accidents are failures of a call that writes, after which all of it has happened: some
+// of them the caller does not hear of.
+var accidents = map[string]failure{
+	"loses its answer":      {how: proxy.Lose, status: 503, code: 14, id: unavailable, cause: "connection reset"},
+	"loses its answer once": {how: proxy.Lose, attempts: 1},
+	contendedOnce:           {how: refusing(http.StatusBadRequest, "TransactionConflictException")},
+}
+
+// contendedOnce is another write on one of the items, which makes the call begin anew.
+const contendedOnce = "is contended once"
+
+// TestR1_EveryCallOfTheStoreFailsInEveryWay walks the calls of the contract, each call of
+// DynamoDB that they make, and each way in which that fails. The caller is told in time,
+// what is stored is the state before or the state after, no message leaves that is not
+// accounted for, the log names the cause, and the same process then serves the call.
+func TestR1_EveryCallOfTheStoreFailsInEveryWay(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t)
+	together(t, o.calls(), func(t *testing.T, c call) {
+		w := o.world(t)
+		before := w.exactly(t)
+		w.warm(t, c)
+		w.dynamo.Heal()
+		w.wantServed(t, c)
+		sites, after := w.dynamo.Calls(), w.roughly(t)
+		w.restore(t)
+		for n, site := range sites {
+			for how, f := range refusals {
+				w.breakAt(t, c, breakage{n + 1, site + " " + how, f})
+			}
+			if diff := cmp.Diff(before, w.exactly(t)); diff != "" {
+				t.Errorf("call %d, %s, failed, and stored is (-want +got):\n%s", n+1, site, diff)
+				w.restore(t)
+			}
+			for how, f := range accidents {
+				if !isWrite(site) || c.alone && how == contendedOnce {
+					continue
+				}
+				w.breakAt(t, c, breakage{n + 1, site + " " + how, f})
+				if diff := cmp.Diff(after, w.roughly(t)); diff != "" {
+					t.Errorf("call %d, %s %s, and stored is (-want +got):\n%s", n+1, site, how, diff)
+				}
+				w.restore(t)
+			}
+		}
+		w.wantServed(t, c)
+		if found := leaks([]byte(w.logs.String()), o.secrets()); len(found) > 0 {
+			t.Errorf("logged: %v in\n%s", found, w.logs)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tb, s.NewSession(t, session.Create{Step: apptest.Named("ada")}).SessionID
 }
 
-// shape is what a store holds without what is random: ids of sessions, tokens, markers,
-// salts, and the partitions of the indexes that follow from the ids.
-func shape(t *testing.T, tb *bolt.Store) []string {
+func isWrite(call string) bool {
+	return slices.Contains([]string{"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"}, call)
+}
+
+// serves reports whether the answer is that of an undisturbed call.
+func (c call) serves(a answered) bool {
+	if c.status != 0 {
+		return a.status == c.status && !strings.Contains(a.location, "error=")
+	}
+	return a.status < http.StatusMultipleChoices
+}
+
+// wantServed makes the call, which has to succeed.
+func (w *world) wantServed(t *testing.T, c call) {
 	t.Helper()
-	var rows []string
-	for key, item := range apptest.Dump(t, tb) {
-		if strings.HasPrefix(key.PK, "SES#") {
-			key.PK = "SES#"
-		}
-		maps.DeleteFunc(item, func(name string, _ any) bool {
-			return slices.Contains([]string{"tok", "w", "pwh", "byTime", "byCreator"}, name)
-		})
-		rows = append(rows, fmt.Sprint(key, item))
+	if got := w.make(t, w.url, c); !c.serves(got) {
+		t.Fatalf("got %+v", got)
 	}
-	slices.Sort(rows)
-	return rows
+	w.wantMessages(t, c.sms, c.mails)
 }
 
-func faultID(err error) string {
-	if err == nil {
-		return ""
-	}
-	return fault.From(err).ID
+// warm has both processes look up what they remember, so that they make the same calls
+// from then on.
+func (w *world) warm(t *testing.T, c call) {
+	t.Helper()
+	w.make(t, w.hasty, call{method: http.MethodGet, path: w.bound})
+	w.wantServed(t, c)
+	w.restore(t)
 }
 
-// TestR1_FailureOfAnyStoreCallLeavesNoHalfState has each call of each operation fail in
-// each way. The caller learns that the store is the reason, what is stored is the state
-// before or the state after, and the operation can be repeated.
-func TestR1_FailureOfAnyStoreCallLeavesNoHalfState(t *testing.T) {
-	t.Parallel()
-	for name, o := range operations {
-		for action, way := range map[tabletest.Action]string{
-			tabletest.Fail: "fails", tabletest.LoseAnswer: "loses its answer", tabletest.Contend: "is contended",
-		} {
-			t.Run(name+" whose call "+way, func(t *testing.T) {
-				t.Parallel()
-				tb, id := newAda(t)
-				before := shape(t, tb)
-				if got := faultID(o.run(t.Context(), apptest.New(t, apptest.Options{Table: tb}), id)); got != o.first {
-					t.Fatalf("undisturbed: %s", got)
-				}
-				after := shape(t, tb)
-				for n := 1; breakAt(t, o, breakage{n: n, action: action, before: before, after: after}); n++ {
-				}
-			})
-		}
+// wantMessages takes away what was sent.
+func (w *world) wantMessages(t *testing.T, sms, mails int) {
+	t.Helper()
+	if gotSMS, gotMails := len(w.providers.SMS()), len(w.providers.Mails()); gotSMS != sms || gotMails != mails {
+		t.Errorf("%d text messages and %d mails left, want %d and %d", gotSMS, gotMails, sms, mails)
 	}
+	w.providers.Forget()
 }
 
-// breakage is one disturbed run: the call that is disturbed and how, and what may be
-// stored then.
+// breakage is one call of DynamoDB that fails.
 type breakage struct {
-	n             int
-	action        tabletest.Action
-	before, after []string
+	n    int
+	name string
+	failure
 }
 
-// breakAt runs the operation with one call disturbed, and reports whether there was
-// such a call.
-func breakAt(t *testing.T, o operation, b breakage) bool {
+// breakAt makes the call while one call of DynamoDB fails, and looks at what the caller
+// and the log are told, and at what left.
+func (w *world) breakAt(t *testing.T, c call, b breakage) {
 	t.Helper()
-	tb, id := newAda(t)
-	disturbed := ""
-	s := apptest.New(t, apptest.Options{Table: tabletest.NewFaulty(tb, func(n int, call string) tabletest.Action {
-		if n != b.n {
-			return tabletest.Pass
+	w.dynamo.Break(b.how, func(x proxy.Call) bool { return x.N == b.n && (b.attempts == 0 || x.Attempt <= b.attempts) })
+	url := w.url
+	if b.hangs {
+		url = w.hasty
+	}
+	got := w.make(t, url, c)
+	w.dynamo.Heal()
+	problem := ""
+	if b.status == 0 {
+		w.wantMessages(t, c.sms, c.mails)
+		if !c.serves(got) {
+			problem = "it is not served"
 		}
-		disturbed = call
-		return b.action
-	})})
-	err := o.run(t.Context(), s, id)
-	if disturbed == "" {
-		return false
+	} else {
+		w.wantMessages(t, 0, 0)
+		problem = c.problem(b, got)
 	}
-	written := disturbed == tabletest.CallWrite && b.action != tabletest.Fail
-	if written && b.action == tabletest.Contend {
-		if got := faultID(err); got != o.first {
-			t.Errorf("call %d, %s: not tried again: %v", b.n, disturbed, err)
-		}
-	} else if !errors.Is(err, table.ErrUnavailable) {
-		t.Errorf("call %d, %s: got %v", b.n, disturbed, err)
+	if got.took >= outageDeadline {
+		problem = "it takes too long"
 	}
-	want, repeated := b.before, o.first
-	if written {
-		want, repeated = b.after, o.again
-	}
-	if diff := cmp.Diff(want, shape(t, tb)); diff != "" {
-		t.Errorf("call %d, %s: stored (-want +got):\n%s", b.n, disturbed, diff)
-	}
-	if got := faultID(o.run(t.Context(), s, id)); got != repeated {
-		t.Errorf("call %d, %s: the repetition answers %q, want %q", b.n, disturbed, got, repeated)
-	}
-	return true
-}
-
-func TestR1_StoreThatIsAlwaysContendedIsAnAbortedRequest(t *testing.T) {
-	t.Parallel()
-	for name, o := range operations {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			tb, id := newAda(t)
-			before := shape(t, tb)
-			s := apptest.New(t, apptest.Options{Table: tabletest.NewFaulty(tb, func(_ int, call string) tabletest.Action {
-				if call == tabletest.CallWrite {
-					return tabletest.Contend
-				}
-				return tabletest.Pass
-			})})
-			if err := o.run(t.Context(), s, id); !errors.Is(err, fault.Conflict) {
-				t.Errorf("got %v", err)
-			}
-			if diff := cmp.Diff(before, shape(t, tb)); diff != "" {
-				t.Errorf("stored (-want +got):\n%s", diff)
-			}
-		})
+	if problem != "" {
+		t.Errorf("call %d, %s: %s: %+v", b.n, b.name, problem, got)
 	}
 }
 
-func TestR1_CanceledRequestIsToldSo(t *testing.T) {
+// problem is what is wrong with the answer to a call that fails.
+func (c call) problem(b breakage, got answered) string {
+	switch {
+	case !strings.Contains(got.log, b.cause) || !strings.Contains(got.log, b.id):
+		return fmt.Sprintf("the log does not name %s and %s", b.id, b.cause)
+	case c.fresh == nil:
+		if got.status != b.status || got.code != b.code || got.id != b.id || got.after != b.after {
+			return "the caller is told otherwise"
+		}
+	case got.status == b.status && (b.n == 1 || b.hangs):
+		// Nobody knows yet where to send the person; on a busy machine no sooner than it hangs.
+	case b.n == 1:
+		return "the person is told otherwise"
+	case got.status != http.StatusSeeOther || !strings.HasPrefix(got.location, "https://login.example.com/failed?error="):
+		return "the person is sent elsewhere"
+	}
+	return ""
+}
+
+// TestR1_AnAPIKeyThatCannotBeLookedUpOpensNothing has the first call of a process fail,
+// which is that for the caller's key.
+func TestR1_AnAPIKeyThatCannotBeLookedUpOpensNothing(t *testing.T) {
 	t.Parallel()
-	tb, id := newAda(t)
-	s := apptest.New(t, apptest.Options{Table: tb})
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	hour := time.Hour
-	_, err := s.Sessions.Set(ctx, apptest.Admin(), session.Set{SessionID: id, Step: session.Step{Lifetime: &hour}})
-	if f := fault.From(err); f == nil || f.Kind != fault.Canceled {
-		t.Errorf("got %v", err)
+	o := newOrigin(t)
+	together(t, refusals, func(t *testing.T, f failure) {
+		w := o.world(t)
+		w.breakAt(t, call{method: http.MethodGet, path: o.bound}, breakage{1, "GetItem", f})
+		w.wantServed(t, call{method: http.MethodGet, path: o.bound})
+	})
+}
+
+// TestR1_OperatorsAreToldWhatBecameOfAKey has each call fail that issues, lists or revokes
+// one: a key that the operator does not get to see is not there, unless no answer came.
+func TestR1_OperatorsAreToldWhatBecameOfAKey(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, nil)
+	_, patient := d.start(t, map[string]string{"STEPUP_TIMEOUT": "10s", "STEPUP_STORE_TIMEOUT": "10s"})
+	_, hurried := d.start(t, hasty)
+	id, _, _ := strings.Cut(strings.TrimPrefix(keyOf(d.dump(t)[0]), "KEYS "), " ")
+	for name, run := range map[string]func(keys *access.Keys) error{
+		"issue": func(keys *access.Keys) error {
+			_, _, err := keys.Issue(t.Context(), access.NewKey{Name: "next", Role: access.IAMOwner})
+			return err
+		},
+		"list":   func(keys *access.Keys) error { _, err := keys.List(t.Context()); return err },
+		"revoke": func(keys *access.Keys) error { return keys.Revoke(t.Context(), id) },
+	} {
+		before := rows(d.dump(t), render)
+		for how, f := range refusals {
+			keys := patient.Keys
+			if f.hangs {
+				keys = hurried.Keys
+			}
+			d.dynamo.Break(f.how, func(proxy.Call) bool { return true })
+			if err := run(keys); fault.From(err) == nil || fault.From(err).ID != f.id {
+				t.Errorf("%s %s: got %v", name, how, err)
+			}
+		}
+		if diff := cmp.Diff(before, rows(d.dump(t), render)); diff != "" {
+			t.Errorf("%s failed, and stored is (-want +got):\n%s", name, diff)
+		}
+		d.dynamo.Break(proxy.Lose, func(x proxy.Call) bool { return x.Attempt == 1 })
+		if err := run(patient.Keys); err != nil {
+			t.Errorf("%s loses its answer once: got %v", name, err)
+		}
+		d.dynamo.Heal()
+	}
+}
+
+// TestR1_AStoreThatNobodyServesIsUnavailable has no process at the store's address.
+func TestR1_AStoreThatNobodyServesIsUnavailable(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t)
+	w := o.world(t)
+	url, _ := w.start(t, map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:1"})
+	for name, c := range o.calls() {
+		got := w.make(t, url, c)
+		if got.status != http.StatusServiceUnavailable || !strings.Contains(got.log, "connection refused") {
+			t.Errorf("%s: got %+v", name, got)
+		}
 	}
 }

@@ -5,9 +5,11 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,6 +50,9 @@ type Config struct {
 	IAMRoles access.Principals
 	// LogLevel is the least level that is logged.
 	LogLevel slog.Level
+	// Metrics is the name that metrics are written in, by default the function's; empty
+	// writes none.
+	Metrics string
 	// Lockout is the guessing policy.
 	Lockout user.Lockout
 	// SessionLimits end sessions that last too long, or are not used.
@@ -142,6 +147,7 @@ var variables = []variable{
 	{"STEPUP_KEY_CACHE", "30s", duration(func(c *Config) *time.Duration { return &c.KeyCache })},
 	{"STEPUP_IAM_ROLES", "", setIAMRoles},
 	{"STEPUP_LOG_LEVEL", "INFO", setLogLevel},
+	{"STEPUP_METRICS", "", func(c *Config, s string) error { c.Metrics = s; return nil }},
 	{"STEPUP_LOCKOUT_LIMIT", "10", number(func(c *Config) *int { return &c.Lockout.Limit })},
 	{"STEPUP_LOCKOUT_FIRST_DELAY", "30s", duration(func(c *Config) *time.Duration { return &c.Lockout.FirstDelay })},
 	{"STEPUP_LOCKOUT_MAX_DELAY", "1h", duration(func(c *Config) *time.Duration { return &c.Lockout.MaxDelay })},
@@ -173,11 +179,12 @@ var variables = []variable{
 	{"STEPUP_MAIL_FROM", "", func(c *Config, s string) error { c.Mail.From = s; return nil }},
 	{"STEPUP_MAIL_REPLY_TO", "", func(c *Config, s string) error { c.Mail.ReplyTo = s; return nil }},
 	{"STEPUP_MAIL_CONFIGURATION_SET", "", func(c *Config, s string) error { c.Mail.ConfigurationSet = s; return nil }},
+	{"AWS_LAMBDA_FUNCTION_NAME", "", func(c *Config, s string) error { c.Metrics = cmp.Or(c.Metrics, s); return nil }},
 	{"AWS_REGION", "", func(c *Config, s string) error { c.Region = s; return nil }},
-	{"AWS_ENDPOINT_URL_DYNAMODB", "", func(c *Config, s string) error { c.DynamoDBEndpoint = s; return nil }},
-	{"AWS_ENDPOINT_URL_SECRETS_MANAGER", "", func(c *Config, s string) error { c.SecretsEndpoint = s; return nil }},
-	{"AWS_ENDPOINT_URL_SNS", "", func(c *Config, s string) error { c.SNSEndpoint = s; return nil }},
-	{"AWS_ENDPOINT_URL_SESV2", "", func(c *Config, s string) error { c.SESEndpoint = s; return nil }},
+	{"AWS_ENDPOINT_URL_DYNAMODB", "", func(c *Config, s string) error { c.DynamoDBEndpoint = s; return endpoint(s) }},
+	{"AWS_ENDPOINT_URL_SECRETS_MANAGER", "", func(c *Config, s string) error { c.SecretsEndpoint = s; return endpoint(s) }},
+	{"AWS_ENDPOINT_URL_SNS", "", func(c *Config, s string) error { c.SNSEndpoint = s; return endpoint(s) }},
+	{"AWS_ENDPOINT_URL_SESV2", "", func(c *Config, s string) error { c.SESEndpoint = s; return endpoint(s) }},
 }
 
 // Names returns every variable that Load reads.
@@ -320,12 +327,22 @@ var (
 	errRelyingParties = errors.New("is not a list of domains and origins, such as example.com=https://login.example.com;example.org")
 	errURL            = errors.New("is not an https URL without query and fragment, such as https://api.example.com")
 	errPrefixes       = errors.New("is not a list of a plus sign and digits each, such as +41,+423")
+	errEndpoint       = errors.New("is not a URL of a host alone, such as http://127.0.0.1:8000")
 	errPrice          = errors.New("is not an amount in USD, such as 0.10")
 )
 
 func filled(s string) error {
 	if strings.TrimSpace(s) == "" {
 		return errEmpty
+	}
+	return nil
+}
+
+// endpoint takes nothing, which is AWS's own, or where another service is.
+func endpoint(s string) error {
+	u, err := url.Parse(s)
+	if s != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return errEndpoint
 	}
 	return nil
 }

@@ -105,6 +105,7 @@ var settings = map[string]setting{
 	"STEPUP_KEY_CACHE":           {"1m", func(c *config.Config) { c.KeyCache = time.Minute }, badDurations},
 	"STEPUP_IAM_ROLES":           iamRoles,
 	"STEPUP_LOG_LEVEL":           {"DEBUG", func(c *config.Config) { c.LogLevel = slog.LevelDebug }, []string{"canary"}},
+	"STEPUP_METRICS":             {"m", func(c *config.Config) { c.Metrics = "m" }, nil},
 	"STEPUP_LOCKOUT_LIMIT":       {"3", func(c *config.Config) { c.Lockout.Limit = 3 }, append([]string{"-1", "101"}, badNumbers...)},
 	"STEPUP_LOCKOUT_FIRST_DELAY": {"1m", func(c *config.Config) { c.Lockout.FirstDelay = time.Minute }, append([]string{"1ms", "2h"}, badDurations...)},
 	"STEPUP_LOCKOUT_MAX_DELAY":   {"2h", func(c *config.Config) { c.Lockout.MaxDelay = 2 * time.Hour }, append([]string{"1s"}, badDurations...)},
@@ -146,11 +147,12 @@ var settings = map[string]setting{
 	"STEPUP_MAIL_FROM":                 {"a@example.com", func(c *config.Config) { c.Mail.From = "a@example.com" }, nil},
 	"STEPUP_MAIL_REPLY_TO":             {"b@example.com", func(c *config.Config) { c.Mail.ReplyTo = "b@example.com" }, nil},
 	"STEPUP_MAIL_CONFIGURATION_SET":    {"events", func(c *config.Config) { c.Mail.ConfigurationSet = "events" }, nil},
+	"AWS_LAMBDA_FUNCTION_NAME":         {"api", func(c *config.Config) { c.Metrics = "api" }, nil},
 	"AWS_REGION":                       {"eu-central-1", func(c *config.Config) { c.Region = "eu-central-1" }, nil},
-	"AWS_ENDPOINT_URL_DYNAMODB":        {"http://d", func(c *config.Config) { c.DynamoDBEndpoint = "http://d" }, nil},
-	"AWS_ENDPOINT_URL_SECRETS_MANAGER": {"http://s", func(c *config.Config) { c.SecretsEndpoint = "http://s" }, nil},
-	"AWS_ENDPOINT_URL_SNS":             {"http://n", func(c *config.Config) { c.SNSEndpoint = "http://n" }, nil},
-	"AWS_ENDPOINT_URL_SESV2":           {"http://m", func(c *config.Config) { c.SESEndpoint = "http://m" }, nil},
+	"AWS_ENDPOINT_URL_DYNAMODB":        {"http://d", func(c *config.Config) { c.DynamoDBEndpoint = "http://d" }, []string{"canary", "127.0.0.1:8000", "ftp://canary", "http://"}},
+	"AWS_ENDPOINT_URL_SECRETS_MANAGER": {"http://s", func(c *config.Config) { c.SecretsEndpoint = "http://s" }, []string{"canary", "127.0.0.1:8000", "ftp://canary", "http://"}},
+	"AWS_ENDPOINT_URL_SNS":             {"http://n", func(c *config.Config) { c.SNSEndpoint = "http://n" }, []string{"canary", "127.0.0.1:8000", "ftp://canary", "http://"}},
+	"AWS_ENDPOINT_URL_SESV2":           {"http://m", func(c *config.Config) { c.SESEndpoint = "http://m" }, []string{"canary", "127.0.0.1:8000", "ftp://canary", "http://"}},
 }
 
 var (

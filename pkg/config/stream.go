@@ -19,8 +19,8 @@ type Stream struct {
 var streamVariables = []setting[Stream]{
 	{"STEPUP_EVENT_BUS", "", func(c *Stream, s string) error { c.EventBus = s; return filled(s) }},
 	{"STEPUP_LOG_LEVEL", "INFO", func(c *Stream, s string) error { return level(&c.LogLevel, s) }},
-	{"AWS_REGION", "", func(c *Stream, s string) error { c.Region = s; return nil }},
-	{"AWS_ENDPOINT_URL_EVENTBRIDGE", "", func(c *Stream, s string) error { c.EventBridgeEndpoint = s; return nil }},
+	{"AWS_REGION", "", func(c *Stream, s string) error { c.Region = s; return filled(s) }},
+	{"AWS_ENDPOINT_URL_EVENTBRIDGE", "", func(c *Stream, s string) error { c.EventBridgeEndpoint = s; return endpoint(s) }},
 }
 
 // StreamNames returns every variable that LoadStream reads.

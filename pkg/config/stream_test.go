@@ -34,9 +34,10 @@ func TestStreamReadsItsOwnVariables(t *testing.T) {
 func TestStreamNamesEveryBadVariableAndRepeatsNone(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string]map[string]string{
-		"STEPUP_EVENT_BUS":                  {},
-		"STEPUP_EVENT_BUS STEPUP_LOG_LEVEL": {"STEPUP_EVENT_BUS": " ", "STEPUP_LOG_LEVEL": "canary"},
-		"STEPUP_LOG_LEVEL":                  {"STEPUP_EVENT_BUS": "auth", "STEPUP_LOG_LEVEL": "canary"},
+		"STEPUP_EVENT_BUS AWS_REGION":       {},
+		"STEPUP_EVENT_BUS STEPUP_LOG_LEVEL": {"STEPUP_EVENT_BUS": " ", "STEPUP_LOG_LEVEL": "canary", "AWS_REGION": "eu-west-1"},
+		"STEPUP_LOG_LEVEL":                  {"STEPUP_EVENT_BUS": "auth", "STEPUP_LOG_LEVEL": "canary", "AWS_REGION": "eu-west-1"},
+		"AWS_ENDPOINT_URL_EVENTBRIDGE":      {"STEPUP_EVENT_BUS": "auth", "AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL_EVENTBRIDGE": "canary"},
 	} {
 		_, err := config.LoadStream(func(name string) (string, bool) { v, ok := values[name]; return v, ok })
 		if err == nil || strings.Contains(err.Error(), "canary") {

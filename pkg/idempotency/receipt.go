@@ -23,6 +23,9 @@ type Receipt struct {
 	// Sequence and Token are those of what was changed. A session has a token.
 	Sequence uint64
 	Token    [16]byte
+	// Held says that a part of the request was left out, because a requirement was not
+	// met.
+	Held bool
 	// Sealed are the secrets of the answer, by name.
 	Sealed map[string][]byte
 	// Due are the messages that may not have left yet, which whoever holds the lease

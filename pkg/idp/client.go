@@ -16,7 +16,8 @@ import (
 const (
 	callTimeout   = 4 * time.Second
 	signInTimeout = 5 * time.Second
-	maxAnswer     = 64 << 10 // of one response, in bytes
+	namesTimeout  = 1500 * time.Millisecond // so that a sign-in does not end for want of a name
+	maxAnswer     = 64 << 10                // of one response, in bytes
 	maxRedirects  = 3
 )
 

@@ -137,6 +137,8 @@ func (p *provider) verify(ctx context.Context, d *document, tokens *oauth2.Token
 func (p *provider) identity(ctx context.Context, d *document, tokens *oauth2.Token, verified idToken) (Identity, error) {
 	said := verified.claims
 	if d.provider.UserInfoEndpoint() != "" && !said.complete() {
+		ctx, cancel := context.WithTimeout(ctx, namesTimeout)
+		defer cancel()
 		info, err := d.provider.UserInfo(ctx, oauth2.StaticTokenSource(tokens))
 		switch {
 		case err != nil:

@@ -55,6 +55,9 @@ func (k Kind) Channel() Channel {
 
 // Message is what is to be said to whom.
 type Message struct {
+	// ID is the same for a message that is sent again because nobody knows whether it
+	// left; empty where that never happens.
+	ID   string
 	Kind Kind
 	// To is a number in E.164 form or a bare mail address, as the kind's channel asks.
 	To string
@@ -90,6 +93,7 @@ type Data struct {
 // Rendered is a message as it leaves. Kind and Code are for senders that show
 // messages instead of carrying them.
 type Rendered struct {
+	ID      string
 	Kind    Kind
 	Channel Channel
 	To      string

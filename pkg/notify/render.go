@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -12,14 +13,19 @@ const defaultLanguage = "en"
 
 // Renderer writes messages from templates. It is safe for concurrent use.
 type Renderer struct {
-	languages map[string]language // by lower-case tag
+	languages map[string]compiled // by lower-case tag
 }
+
+// compiled returns the templates of a language, which are compiled when they are first
+// asked for.
+type compiled func() (language, error)
 
 // NewRenderer reads the built-in templates and those of the operator, which may be
 // nil. A file of the operator replaces the built-in one of the same name, and a folder
-// with a new language must have all files that the folder "en" has. Every template is
-// tried out: one that is missing, unknown, malformed, or that mentions what there is
-// not, is an error with the file's name.
+// with a new language must have all files that the folder "en" has. Every template of a
+// language that the operator touched is tried out: one that is missing, unknown,
+// malformed, or that mentions what there is not, is an error with the file's name. The
+// others are as they were tested, and cost nothing until a message needs them.
 //
 // The folders are named by language tags. In each, <kind>.txt is the text of a
 // message; a mail has <kind>.subject.txt too, which cannot mention Code and URL, and
@@ -28,20 +34,19 @@ type Renderer struct {
 // its fields Hours, Minutes and Seconds one is set. The last line of a text message,
 // with which browsers fill in the code, is added to what the template wrote.
 func NewRenderer(overrides fs.FS) (*Renderer, error) {
-	files, err := readFiles(overrides)
+	files, touched, err := readFiles(overrides)
 	if err != nil {
 		return nil, err
 	}
-	r := &Renderer{languages: make(map[string]language)}
+	r := &Renderer{languages: make(map[string]compiled)}
 	for _, tag := range files.languages() {
-		l, err := files.compile(tag)
-		if err != nil {
-			return nil, err
+		templates := compiled(sync.OnceValues(func() (language, error) { return files.compile(tag) }))
+		if touched[tag] || touched[everyLanguage] {
+			if err := templates.tryOut(); err != nil {
+				return nil, err
+			}
 		}
-		if err := l.tryOut(); err != nil {
-			return nil, err
-		}
-		r.languages[strings.ToLower(tag)] = l
+		r.languages[strings.ToLower(tag)] = templates
 	}
 	return r, nil
 }
@@ -54,14 +59,18 @@ func (r *Renderer) Render(m Message) (Rendered, error) {
 	if err := m.validate(); err != nil {
 		return Rendered{}, err
 	}
-	rendered, err := r.language(m.Language).render(m)
+	l, err := r.language(m.Language)()
+	if err != nil {
+		return Rendered{}, ErrMessage.Wrap(err)
+	}
+	rendered, err := l.render(m)
 	if err != nil {
 		return Rendered{}, ErrMessage.Wrap(err)
 	}
 	return rendered, nil
 }
 
-func (r *Renderer) language(tag string) language {
+func (r *Renderer) language(tag string) compiled {
 	tag = strings.ToLower(strings.ReplaceAll(tag, "_", "-"))
 	base, _, _ := strings.Cut(tag, "-")
 	for _, candidate := range []string{tag, base} {
@@ -122,7 +131,7 @@ func viewOf(d Data, tag string) view {
 func (l language) render(m Message) (Rendered, error) {
 	v := viewOf(m.Data, l.tag)
 	t := l.kinds[m.Kind]
-	out := Rendered{Kind: m.Kind, Channel: m.Kind.Channel(), To: m.To, Code: m.Data.Code}
+	out := Rendered{ID: m.ID, Kind: m.Kind, Channel: m.Kind.Channel(), To: m.To, Code: m.Data.Code}
 	var err error
 	if out.Text, err = execute(t.text, v); err != nil {
 		return Rendered{}, err
@@ -144,7 +153,11 @@ func (l language) render(m Message) (Rendered, error) {
 
 // tryOut renders every kind with and without the optional data, so that a template
 // that cannot be executed stops the start and not a login.
-func (l language) tryOut() error {
+func (c compiled) tryOut() error {
+	l, err := c()
+	if err != nil {
+		return err
+	}
 	full := Data{
 		Code: "12345678", URL: "https://login.example.com/", Domain: "login.example.com",
 		UserID: "user", LoginName: "login", DisplayName: "name", PreferredLanguage: l.tag, SessionID: "session",

@@ -346,6 +346,7 @@ func TestUnusableMessagesAreRefused(t *testing.T) {
 		{"expiry in the past", notify.OTPEmail, func(m *notify.Message) { m.Data.Expiry = -time.Hour }, notify.ErrMessage},
 		{"domain with a scheme", notify.OTPSMS, func(m *notify.Message) { m.Data.Domain = "https://login.example.com" }, notify.ErrMessage},
 		{"domain with a line", notify.OTPEmail, func(m *notify.Message) { m.Data.Domain = "a\nb" }, notify.ErrMessage},
+		{"domain too long", notify.OTPSMS, func(m *notify.Message) { m.Data.Domain = strings.Repeat("a", 254) }, notify.ErrMessage},
 		{"domain in capitals", notify.OTPSMS, func(m *notify.Message) { m.Data.Domain = "LOGIN.example.com" }, notify.ErrMessage},
 		{"link that runs", notify.OTPEmail, func(m *notify.Message) { m.Data.URL = "javascript:alert(1)" }, notify.ErrMessage},
 		{"link without host", notify.OTPEmail, func(m *notify.Message) { m.Data.URL = "/otp" }, notify.ErrMessage},
@@ -395,5 +396,22 @@ func FuzzRenderKeepsEveryValueInItsPlace(f *testing.F) {
 func BenchmarkNewRenderer(b *testing.B) {
 	for b.Loop() {
 		renderer(b, nil)
+	}
+}
+
+// TestBuiltInTextsPassTheTrial hands the built-in files in as an operator's, because only
+// those are tried out at the start.
+func TestBuiltInTextsPassTheTrial(t *testing.T) {
+	t.Parallel()
+	if _, err := notify.NewRenderer(os.DirFS("templates")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLayoutOfTheOperatorIsTriedOutInEveryLanguage(t *testing.T) {
+	t.Parallel()
+	broken := fstest.MapFS{"layout.html": file(`{{template "title" .}}{{template "nothing" .}}`)}
+	if _, err := notify.NewRenderer(broken); err == nil {
+		t.Error("a layout that no language can fill in is taken")
 	}
 }

@@ -61,33 +61,43 @@ func fileNames() []string {
 // files are the texts of templates by path.
 type files map[string]string
 
-// readFiles returns the built-in files, replaced by the operator's.
-func readFiles(overrides fs.FS) (files, error) {
-	all := files{}
+// everyLanguage stands for all languages: the folder of the layout.
+const everyLanguage = "."
+
+// readFiles returns the built-in files, replaced by the operator's, and the languages
+// that the operator has files of.
+func readFiles(overrides fs.FS) (all files, touched map[string]bool, err error) {
 	own, err := fs.Sub(builtIn, "templates")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	for _, source := range []fs.FS{own, overrides} {
-		if source == nil {
-			continue
-		}
-		if err := fs.WalkDir(source, ".", all.read(source)); err != nil {
-			return nil, fmt.Errorf("notify: templates: %w", err)
+	all, theirs := files{}, files{}
+	if err := fs.WalkDir(own, ".", all.read(own)); err != nil {
+		return nil, nil, fmt.Errorf("notify: templates: %w", err)
+	}
+	if overrides != nil {
+		if err := fs.WalkDir(overrides, ".", theirs.read(overrides)); err != nil {
+			return nil, nil, fmt.Errorf("notify: templates: %w", err)
 		}
 	}
-	return all, nil
+	maps.Copy(all, theirs)
+	touched = map[string]bool{}
+	for name := range theirs {
+		touched[path.Dir(name)] = true
+	}
+	return all, touched, nil
 }
 
 // read returns a visitor that takes in every file. A name that means nothing is a
 // slip of the pen, and the message would silently say something else.
 func (f files) read(source fs.FS) fs.WalkDirFunc {
+	known := fileNames()
 	return func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		_, base, _ := strings.Cut(name, "/")
-		if name != layoutFile && !slices.Contains(fileNames(), base) {
+		if name != layoutFile && !slices.Contains(known, base) {
 			return fmt.Errorf("%s: no template has this name", name)
 		}
 		text, err := fs.ReadFile(source, name)

@@ -16,8 +16,11 @@ import (
 var (
 	e164Form   = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`) // ITU-T E.164: 15 digits at the most
 	codeForm   = regexp.MustCompile(`^[0-9A-Za-z]{4,32}$`)
-	domainForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+	domainForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 )
+
+// maxDomain is the length of the longest host name in letters and dots (RFC 1035, 2.3.4).
+const maxDomain = 253
 
 // maxAddress is the length of the longest usable mail address (RFC 5321, 4.5.3.1.3,
 // less the angle brackets).
@@ -49,7 +52,7 @@ func (d Data) validate() error {
 		return errors.New("the code is not 4 to 32 letters and digits")
 	case d.Expiry < time.Second:
 		return errors.New("the expiry is not at least a second")
-	case d.Domain != "" && !domainForm.MatchString(d.Domain):
+	case d.Domain != "" && (len(d.Domain) > maxDomain || !domainForm.MatchString(d.Domain)):
 		return errors.New("the domain is not a host name")
 	case d.URL != "" && !link(d.URL):
 		return errors.New("the link is not an http or https URL")

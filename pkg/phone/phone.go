@@ -1,17 +1,12 @@
 // Package phone owns what a telephone number is: how its text becomes the one
 // spelling that is stored, compared and sent to, and which numbers a deployment is
 // willing to pay messages to.
-//
-// The numbering plans come with the library and cost some milliseconds when a
-// process starts. That is why they live here and not where messages are sent.
 package phone
 
 import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/nyaruka/phonenumbers"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
 )
@@ -26,31 +21,42 @@ const (
 	// punctuation is how people group digits. Letters and extensions are not on the
 	// list, because a message cannot be sent to them.
 	punctuation = " ()-./"
-	// noDefault is the library's region for "take no country for granted".
-	noDefault = "ZZ"
-	// noCountry is the region of numbers that belong to no country, such as +800.
-	noCountry = "001"
-	digits    = "0123456789"
+	digits      = "0123456789"
 )
 
 // Parse reads a number in international form: a plus sign, the country's calling
 // code, and the rest, with spaces and common punctuation. It returns the number as
 // ITU-T E.164 writes it ("+41446681800") and its country (ISO 3166-1 alpha-2). A
-// number that the country's numbering plan does not have is ErrInvalid.
+// number that the country's numbering plan does not have is ErrInvalid, and so is one
+// that belongs to no country, such as those in +800.
 func Parse(text string) (e164, country string, err error) {
 	text = strings.TrimSpace(text)
 	if !plain(text) {
 		return "", "", ErrInvalid
 	}
-	number, err := phonenumbers.Parse(text, noDefault)
-	if err != nil {
-		return "", "", ErrInvalid.Wrap(err)
-	}
-	country = phonenumbers.GetRegionCodeForNumber(number)
-	if !phonenumbers.IsValidNumber(number) || country == "" || country == noCountry {
+	code, national, sharing := plansOf(onlyDigits(text))
+	if len(sharing) == 0 || len(national) < minNational {
 		return "", "", ErrInvalid
 	}
-	return phonenumbers.Format(number, phonenumbers.E164), country, nil
+	national = sharing[0].withoutTrunk(national)
+	if len(national) < minNational || len(national) > maxNational {
+		return "", "", ErrInvalid
+	}
+	owner, ok := ownerOf(national, sharing)
+	if !ok || !owner.has(national) {
+		return "", "", ErrInvalid
+	}
+	return "+" + code + national, owner.country, nil
+}
+
+// onlyDigits returns the text without everything else.
+func onlyDigits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(digits, r) {
+			return r
+		}
+		return -1
+	}, text)
 }
 
 // plain reports whether the text is a plus sign and digits with punctuation.

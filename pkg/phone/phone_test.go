@@ -136,3 +136,16 @@ func FuzzParseReturnsOneSpelling(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkParse(b *testing.B) {
+	for _, number := range []string{"+41446681800", "+16502530000", "+18682345678", "+541143211234"} {
+		b.Run(number, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, _, err := phone.Parse(number); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -9,7 +9,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/fault"
 )
 
-// Policy says how often and how soon to try again. All fields are required.
+// Policy says how often and how soon to try again. All fields but Retried are required.
 type Policy struct {
 	// Attempts is how often the operation runs at the most.
 	Attempts int
@@ -21,6 +21,8 @@ type Policy struct {
 	Random io.Reader
 	// Sleep waits, or returns the context's error when that ends first.
 	Sleep func(ctx context.Context, d time.Duration) error
+	// Retried, unless nil, hears of every time that the operation runs again.
+	Retried func(ctx context.Context)
 }
 
 // OnConflict runs the operation until it returns anything but fault.Conflict, and
@@ -35,6 +37,9 @@ func (p Policy) OnConflict(ctx context.Context, operation func() error) error {
 		}
 		if err := p.Sleep(ctx, p.jitter(bound)); err != nil {
 			return err
+		}
+		if p.Retried != nil {
+			p.Retried(ctx)
 		}
 		bound = min(2*bound, p.Max)
 	}

@@ -51,12 +51,17 @@ func TestConflictIsTriedAgainAndNothingElseIs(t *testing.T) {
 	} {
 		runs := 0
 		policy, _ := recorded(4, bytes.NewReader(make([]byte, 10)))
+		again := 0
+		policy.Retried = func(context.Context) { again++ }
 		err := policy.OnConflict(t.Context(), func() error {
 			runs++
 			return c.results[runs-1]
 		})
 		if !errors.Is(err, c.want) || runs != c.runs {
 			t.Errorf("%s: %v after %d runs, want %v after %d", name, err, runs, c.want, c.runs)
+		}
+		if again != runs-1 {
+			t.Errorf("%s: %d repetitions are told of %d", name, again, runs-1)
 		}
 	}
 }

@@ -46,6 +46,9 @@ var exchanges = []exchange{
 	{"create-without-credential", "POST", "/v2/sessions", `{}`, []string{"Authorization", ""}},
 	{"get-unbound", "GET", "/v2/sessions/{unbound}", ``, nil},
 	{"get-everything", "GET", "/v2/sessions/{full}?sessionToken={fullToken}", ``, nil},
+	{"get-met", "GET", "/v2/sessions/{full}?require.minAal=1&require.maxAge[password]=300s&require.anyOf=password", ``, nil},
+	{"get-unmet", "GET", "/v2/sessions/{full}?require.minAal=2&require.maxAge[*]=300s", ``, nil},
+	{"get-require-nonsense", "GET", "/v2/sessions/{full}?require.anyOf=password%2Cpin", ``, nil},
 	{"get-wrong-token", "GET", "/v2/sessions/{full}?sessionToken=wrong", ``, nil},
 	{"get-unknown", "GET", "/v2/sessions/unknown", ``, nil},
 	{"set-nothing", "PATCH", "/v2/sessions/{unbound}", ``, nil},
@@ -77,6 +80,8 @@ var exchanges = []exchange{
 	{"user-list-nothing", "POST", "/v2/users", `{"queries": [{"emailQuery": {"emailAddress": "nobody@stepup.test"}}]}`, nil},
 	{"user-methods", "GET", "/v2/users/ada/authentication_methods", ``, nil},
 	{"user-lock", "POST", "/v2/users/bob/lock", `{}`, nil},
+	{"get-unmet-with-steps", "GET", "/v2/sessions/{cleo}?require.anyOf=totp%2CotpSms&require.anyOf=recoveryCode", ``, nil},
+	{"set-unmet", "PATCH", "/v2/sessions/{cleo}", `{"metadata": {"k": "dg=="}, "require": {"minAal": 2}}`, nil},
 	{"set-one-time-factors", "PATCH", "/v2/sessions/{cleo}", `{"checks": {
 		"totp": {"code": "{totp}"}, "otpSms": {"code": "{sms}"}, "otpEmail": {"code": "{email}"}, "recoveryCode": {"code": "{recovery}"}}}`, nil},
 	{"get-one-time-factors", "GET", "/v2/sessions/{cleo}", ``, nil},

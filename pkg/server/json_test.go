@@ -72,7 +72,7 @@ func TestJSONIsReadAsTheContractMapsIt(t *testing.T) {
 // everySession are fields that say nothing about the request.
 var everySession = []string{
 	"id", "creationDate", "changeDate", "sequence", "factors.user.verifiedAt", "factors.user.loginName",
-	"factors.user.displayName", "factors.user.organizationId",
+	"factors.user.displayName", "factors.user.organizationId", "assurance",
 }
 
 func object(t *testing.T, text string) map[string]any {

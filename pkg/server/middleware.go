@@ -17,6 +17,7 @@ import (
 	"github.com/rs/cors"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/trace"
 )
 
 // RequestIDHeader carries an id through client, service and log.
@@ -70,6 +71,7 @@ func (c Config) observe(h http.Handler) http.Handler {
 					writeREST(answer, x.fault)
 				}
 			}
+			c.tell(r, x)
 			took := float64(c.Now().Sub(start).Microseconds()) / 1000
 			c.log(r, x, slog.String("request_id", id), slog.Int("status", answer.final()), slog.Float64("took_ms", took))
 		}()
@@ -84,8 +86,16 @@ func panicked(thrown any) *fault.Fault {
 	return fault.From(fmt.Errorf("panic: %v\n%s", thrown, debug.Stack()))
 }
 
+// tell passes the fault of a request on to whoever counts them.
+func (c Config) tell(r *http.Request, x *exchange) {
+	if x.fault != nil && c.Failed != nil {
+		c.Failed(r.Context(), x.fault)
+	}
+}
+
 func (c Config) log(r *http.Request, x *exchange, attrs ...slog.Attr) {
 	level := slog.LevelInfo
+	attrs = append(attrs, trace.Attrs(r.Header.Get(trace.Header))...)
 	attrs = append(attrs, slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("caller", x.caller))
 	if f := x.fault; f != nil {
 		level = f.Kind.Level()
@@ -99,10 +109,12 @@ func (c Config) log(r *http.Request, x *exchange, attrs ...slog.Attr) {
 
 // cleanID is what a request id from outside may look like, so that it can stand in
 // a log line and a header as it is.
-var cleanID = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,128}$`)
+var cleanID = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
+
+const maxRequestID = 128
 
 func (c Config) requestID(given string) string {
-	if cleanID.MatchString(given) {
+	if len(given) <= maxRequestID && cleanID.MatchString(given) {
 		return given
 	}
 	var b [12]byte
@@ -174,7 +186,7 @@ func (c Config) cors() *cors.Cors {
 		},
 		ExposedHeaders: []string{
 			"Location", "Content-Length", "Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin",
-			"Retry-After", "ETag", RequestIDHeader,
+			"Retry-After", "ETag", "Www-Authenticate", RequestIDHeader,
 		},
 		MaxAge: 600,
 	})

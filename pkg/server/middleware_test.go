@@ -207,6 +207,32 @@ func TestEveryRequestLeavesOneLine(t *testing.T) {
 	}
 }
 
+// TestTheTraceOfARequestIsLogged where a load balancer or the Lambda runtime names one.
+// A client may send the header as well, and whatever it likes.
+func TestTheTraceOfARequestIsLogged(t *testing.T) {
+	t.Parallel()
+	const id = "1-5759e988-bd862e3fe1be46a994272793"
+	for header, want := range map[string]any{
+		"":           nil,
+		"Root=" + id: id,
+		"Root=" + id + ";Parent=53995c3f42cd8ad8;Sampled=1": id,
+		"Self=1-x;Root=" + id:                               id,
+		id:                                                  nil,
+		"Root=canary":                                       nil,
+		"Root=" + id + "canary":                             nil,
+	} {
+		c := newREST(t, apptest.Options{})
+		c.do(http.MethodGet, "/v2/sessions/unknown", ``, "X-Amzn-Trace-Id", header)
+		var got map[string]any
+		if err := json.Unmarshal([]byte(c.Logs.String()), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got["trace_id"] != want || strings.Contains(c.Logs.String(), "canary") {
+			t.Errorf("%q: want %v in\n%s", header, want, c.Logs)
+		}
+	}
+}
+
 // line is a log line; more are names and values in turn. The clock stands still, so
 // nothing takes time.
 func line(level, verb, path string, status int, more ...string) map[string]any {

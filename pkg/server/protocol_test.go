@@ -3,7 +3,9 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -185,8 +187,8 @@ func restRequest(ctx context.Context, t *testing.T, base string, method protoref
 	path, query := route.path, url.Values{}
 	request.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
 		inPath := strings.Replace(path, "{"+string(field.Name())+"}", url.PathEscape(value.String()), 1)
-		if inPath == path {
-			query.Set(field.JSONName(), value.String())
+		if inPath == path && route.verb == http.MethodGet {
+			inQuery(t, query, field, value)
 		}
 		path = inPath
 		return true
@@ -203,6 +205,39 @@ func restRequest(ctx context.Context, t *testing.T, base string, method protoref
 		t.Fatal(err)
 	}
 	return r
+}
+
+// inQuery writes a field as REST reads it from a query: members of a message behind a
+// dot, those of a map in brackets, and each element of a list by itself.
+func inQuery(t *testing.T, query url.Values, field protoreflect.FieldDescriptor, value protoreflect.Value) {
+	t.Helper()
+	if field.Message() == nil {
+		query.Set(field.JSONName(), value.String())
+		return
+	}
+	text, err := protojson.Marshal(value.Message().Interface())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var members map[string]any
+	if err := json.Unmarshal(text, &members); err != nil {
+		t.Fatal(err)
+	}
+	for name, member := range members {
+		name = field.JSONName() + "." + name
+		switch member := member.(type) {
+		case []any:
+			for _, element := range member {
+				query.Add(name, fmt.Sprint(element))
+			}
+		case map[string]any:
+			for key, element := range member {
+				query.Set(name+"["+key+"]", fmt.Sprint(element))
+			}
+		default:
+			query.Set(name, fmt.Sprint(member))
+		}
+	}
 }
 
 // dialConnect uses the generated clients, whose methods are called by name so that

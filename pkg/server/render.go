@@ -56,6 +56,9 @@ func details(f *fault.Fault) []proto.Message {
 	default:
 		all = append(all, &zitadelv1.ErrorDetail{Id: f.ID, Message: f.Text})
 	}
+	if u := unmetOf(f); u != nil {
+		all = append(all, unmetMessage(u))
+	}
 	if f.RetryAfter > 0 {
 		all = append(all, &rpcdetails.RetryInfo{RetryDelay: durationpb.New(f.RetryAfter)})
 	}
@@ -117,6 +120,9 @@ func writeREST(w http.ResponseWriter, f *fault.Fault) {
 	h.Set("Content-Type", "application/json")
 	if f.Kind == fault.Unauthenticated {
 		h.Set("Www-Authenticate", f.Message())
+	}
+	if u := unmetOf(f); u != nil {
+		h.Set("Www-Authenticate", stepUpChallenge(unmetMessage(u)))
 	}
 	if f.RetryAfter > 0 {
 		h.Set("Retry-After", retrySeconds(f.RetryAfter))

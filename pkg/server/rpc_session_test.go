@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -23,6 +24,7 @@ func sessionRPCs(f *fixture) []rpc {
 			&sessionv2.CreateSessionRequest{Checks: checks("right", apptest.Password), Challenges: &sessionv2.RequestChallenges{}},
 			&sessionv2.CreateSessionResponse{
 				Details: sessionDetails(1), SessionId: placeholder, SessionToken: placeholder, Challenges: &sessionv2.Challenges{},
+				Assurance: worth(1, "pwd"),
 			},
 		}, {
 			"a wrong password is counted",
@@ -47,11 +49,11 @@ func sessionRPCs(f *fixture) []rpc {
 			&sessionv2.SetSessionRequest{
 				SessionId: id("set"), Metadata: map[string][]byte{"k": []byte("hello")}, Lifetime: durationpb.New(time.Hour),
 			},
-			&sessionv2.SetSessionResponse{Details: sessionDetails(2), SessionToken: placeholder},
+			&sessionv2.SetSessionResponse{Details: sessionDetails(2), SessionToken: placeholder, Assurance: worth(0)},
 		}, {
 			"a step that changes nothing keeps the token",
 			&sessionv2.SetSessionRequest{SessionId: id("plain"), Checks: &sessionv2.Checks{}},
-			&sessionv2.SetSessionResponse{Details: sessionDetails(1)},
+			&sessionv2.SetSessionResponse{Details: sessionDetails(1), Assurance: worth(0)},
 		}, {
 			"a terminated session cannot be set",
 			&sessionv2.SetSessionRequest{SessionId: id("dead"), Lifetime: durationpb.New(time.Hour)},
@@ -75,6 +77,7 @@ func sessionRPCs(f *fixture) []rpc {
 				Id: id("set"), CreationDate: epoch(), ChangeDate: epoch(), Sequence: 2,
 				Metadata:       map[string][]byte{"k": []byte("hello")},
 				ExpirationDate: timestamppb.New(apptest.Epoch().Add(time.Hour)),
+				Assurance:      worth(0),
 			}},
 		}, {
 			"a wrong token does not read a session",
@@ -106,11 +109,20 @@ func sessionRPCs(f *fixture) []rpc {
 
 func boundSession(id string) *sessionv2.Session {
 	return &sessionv2.Session{
-		Id: id, CreationDate: epoch(), ChangeDate: epoch(), Sequence: 1,
+		Id: id, CreationDate: epoch(), ChangeDate: epoch(), Sequence: 1, Assurance: worth(0),
 		Factors: &sessionv2.Factors{User: &sessionv2.UserFactor{
 			VerifiedAt: epoch(), Id: "ada", LoginName: "ada@stepup.test", DisplayName: "ada Test", OrganizationId: "default",
 		}},
 	}
+}
+
+// worth is the assurance of a session whose factors were verified when time stands still.
+func worth(aal uint32, amr ...string) *sessionv2.Assurance {
+	a := &sessionv2.Assurance{Aal: &aal, Amr: amr}
+	if aal > 0 {
+		a.Acr, a.AuthTime = fmt.Sprintf("aal%d", aal), epoch()
+	}
+	return a
 }
 
 func byIDs(ids ...string) *sessionv2.SearchQuery {

@@ -11,9 +11,68 @@ import (
 	sessionv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
 )
 
+// everyCode are the methods of a session with every one-time factor. Without a first
+// factor they count for nothing.
+var everyCode = []string{"otp", "sms", "stepup:email", "stepup:recovery"}
+
 // stepRPCs step sessions up with one-time factors. They run in this order.
 func stepRPCs(f *fixture) []rpc {
-	return append(checkRPCs(f), challengeRPCs(f)...)
+	return append(append(checkRPCs(f), challengeRPCs(f)...), requirementRPCs(f)...)
+}
+
+// requirementRPCs make requirements of a session of somebody who has every one-time
+// factor and no password.
+func requirementRPCs(f *fixture) []rpc {
+	id := f.people["otto"].session.SessionID
+	byApp := &sessionv2.Requirement{AnyOf: []string{"password", "totp"}, MaxAge: map[string]*durationpb.Duration{"*": durationpb.New(time.Hour)}}
+	unmet := func(acr string, steps ...*sessionv2.NextStep) *sessionv2.InsufficientUserAuthentication {
+		return &sessionv2.InsufficientUserAuthentication{
+			Error: "insufficient_user_authentication", ErrorDescription: "The session does not meet the authentication requirement",
+			AcrValues: acr, NextSteps: steps,
+		}
+	}
+	insufficient := func(u *sessionv2.InsufficientUserAuthentication) *rpcstatus.Status {
+		s := refusal(codes.FailedPrecondition, "STEPUP-insufficient-user-authentication", u.GetErrorDescription())
+		s.Details = append(s.Details, packed(u))
+		return s
+	}
+	met := provedSession(id)
+	met.Sequence = 4
+	return []rpc{
+		{
+			"a session that meets a requirement is read",
+			&sessionv2.GetSessionRequest{SessionId: id, Require: byApp},
+			&sessionv2.GetSessionResponse{Session: met},
+		}, {
+			"one that does not is refused in the words of RFC 9470",
+			&sessionv2.GetSessionRequest{SessionId: id, Require: &sessionv2.Requirement{MinAal: 2}},
+			insufficient(unmet("aal2 aal3")),
+		}, {
+			"a requirement that makes no sense is refused",
+			&sessionv2.GetSessionRequest{SessionId: id, Require: &sessionv2.Requirement{AnyOf: []string{"pin"}}},
+			refusal(codes.InvalidArgument, "STEPUP-require", "require.any_of: each set must be factors with commas between"),
+		}, {
+			"a level that does not exist is refused",
+			&sessionv2.SetSessionRequest{SessionId: id, Require: &sessionv2.Requirement{MinAal: 4}},
+			bare(codes.InvalidArgument, "invalid SetSessionRequest.Require: embedded message failed validation | "+
+				"caused by: invalid Requirement.MinAal: value must be less than or equal to 3"),
+		}, {
+			"a step of a session that does not meet it is refused",
+			&sessionv2.SetSessionRequest{
+				SessionId: id, Metadata: map[string][]byte{"k": []byte("v")}, Require: &sessionv2.Requirement{MinAal: 1},
+			},
+			insufficient(unmet("aal1 aal2 aal3")),
+		}, {
+			"a step on the way to it is kept, and says what is missing",
+			&sessionv2.SetSessionRequest{
+				SessionId: f.sessions["plain"].SessionID, Checks: checks("right", ""), Require: &sessionv2.Requirement{MinAal: 1},
+			},
+			&sessionv2.SetSessionResponse{
+				Details: sessionDetails(2), SessionToken: placeholder, Assurance: worth(0),
+				Unmet: unmet("aal1 aal2 aal3", &sessionv2.NextStep{Factor: "password", Why: "not verified yet"}),
+			},
+		},
+	}
 }
 
 // set is a step of a person's session.
@@ -27,7 +86,7 @@ func checkRPCs(f *fixture) []rpc {
 		{
 			"an app steps a session up",
 			set(right, &sessionv2.Checks{Totp: &sessionv2.CheckTOTP{Code: right.totp}}),
-			&sessionv2.SetSessionResponse{Details: sessionDetails(2), SessionToken: placeholder},
+			&sessionv2.SetSessionResponse{Details: sessionDetails(2), SessionToken: placeholder, Assurance: worth(0, "otp")},
 		}, {
 			"a code of an app is used once",
 			set(right, &sessionv2.Checks{Totp: &sessionv2.CheckTOTP{Code: right.totp}}),
@@ -38,7 +97,7 @@ func checkRPCs(f *fixture) []rpc {
 				OtpSms: &sessionv2.CheckOTP{Code: right.sms}, OtpEmail: &sessionv2.CheckOTP{Code: right.email},
 				RecoveryCode: &sessionv2.CheckRecoveryCode{Code: right.recovery[0]},
 			}),
-			&sessionv2.SetSessionResponse{Details: sessionDetails(3), SessionToken: placeholder},
+			&sessionv2.SetSessionResponse{Details: sessionDetails(3), SessionToken: placeholder, Assurance: worth(0, everyCode...)},
 		}, {
 			"a sent code is used once",
 			set(right, &sessionv2.Checks{OtpSms: &sessionv2.CheckOTP{Code: right.sms}}),
@@ -53,7 +112,9 @@ func checkRPCs(f *fixture) []rpc {
 				User: checks("otto", "").GetUser(), Totp: &sessionv2.CheckTOTP{Code: right.later},
 				RecoveryCode: &sessionv2.CheckRecoveryCode{Code: right.recovery[1]},
 			}},
-			&sessionv2.CreateSessionResponse{Details: sessionDetails(1), SessionId: placeholder, SessionToken: placeholder},
+			&sessionv2.CreateSessionResponse{
+				Details: sessionDetails(1), SessionId: placeholder, SessionToken: placeholder, Assurance: worth(0, "otp", "stepup:recovery"),
+			},
 		}, {
 			"without recovery codes none is right",
 			set(right, &sessionv2.Checks{RecoveryCode: &sessionv2.CheckRecoveryCode{Code: right.recovery[0]}}),
@@ -103,14 +164,16 @@ func challengeRPCs(f *fixture) []rpc {
 			}},
 			&sessionv2.CreateSessionResponse{
 				Details: sessionDetails(1), SessionId: placeholder, SessionToken: placeholder,
-				Challenges: &sessionv2.Challenges{OtpSms: &code, OtpEmail: &code},
+				Challenges: &sessionv2.Challenges{OtpSms: &code, OtpEmail: &code}, Assurance: worth(0),
 			},
 		}, {
 			"codes that are sent are not returned",
 			ask(&sessionv2.RequestChallenges{
 				OtpSms: &sessionv2.RequestChallenges_OTPSMS{}, OtpEmail: linked("https://login.example.com/{{.SessionID}}?code={{.Code}}"),
 			}),
-			&sessionv2.SetSessionResponse{Details: sessionDetails(4), SessionToken: placeholder, Challenges: &sessionv2.Challenges{}},
+			&sessionv2.SetSessionResponse{
+				Details: sessionDetails(4), SessionToken: placeholder, Challenges: &sessionv2.Challenges{}, Assurance: worth(0, everyCode...),
+			},
 		}, {
 			"another message must wait",
 			ask(&sessionv2.RequestChallenges{OtpSms: &sessionv2.RequestChallenges_OTPSMS{}}),
@@ -151,6 +214,7 @@ func linked(template string) *sessionv2.RequestChallenges_OTPEmail {
 func provedSession(id string) *sessionv2.Session {
 	s := boundSession(id)
 	s.Sequence = 3
+	s.Assurance = worth(0, everyCode...)
 	u := s.GetFactors().GetUser()
 	u.Id, u.LoginName, u.DisplayName = "otto", "otto@stepup.test", "otto Test"
 	s.Factors = &sessionv2.Factors{

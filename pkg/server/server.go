@@ -21,6 +21,7 @@ import (
 	"connectrpc.com/grpcreflect"
 
 	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/gen/stepup/session/v1/sessionv1connect"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2/sessionv2connect"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2/userv2connect"
@@ -33,8 +34,8 @@ import (
 // MaxBody is the largest request body in bytes, on every protocol.
 const MaxBody = 1 << 20
 
-// Config holds what the handler needs; all fields but SignedBy, Principals and
-// Origins are required.
+// Config holds what the handler needs; all fields but SignedBy, Principals, Origins and
+// Failed are required.
 type Config struct {
 	Sessions *session.Service
 	Users    *user.Service
@@ -61,6 +62,8 @@ type Config struct {
 	Now     func() time.Time
 	// Random feeds request ids.
 	Random io.Reader
+	// Failed, unless nil, hears of the fault that a request was answered with.
+	Failed func(ctx context.Context, f *fault.Fault)
 }
 
 // New returns the handler.

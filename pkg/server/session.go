@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/assurance"
 	objectv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/object/v2"
 	pb "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
 	"github.com/stepup-auth/stepup/pkg/passkey"
@@ -46,6 +47,7 @@ func (s *sessionServer) CreateSession(ctx context.Context, r *pb.CreateSessionRe
 		SessionId:    result.SessionID,
 		SessionToken: result.Token,
 		Challenges:   opened,
+		Assurance:    assuranceMessage(result.Assurance),
 	}, nil
 }
 
@@ -64,7 +66,11 @@ func (s *sessionServer) SetSession(ctx context.Context, r *pb.SetSessionRequest)
 	if err != nil {
 		return nil, err
 	}
-	result, err := s.service.Set(ctx, caller, session.Set{SessionID: r.GetSessionId(), Match: allowed, Step: step})
+	required, err := requirementOf(r.GetRequire())
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.service.Set(ctx, caller, session.Set{SessionID: r.GetSessionId(), Match: allowed, Step: step, Require: required})
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +83,8 @@ func (s *sessionServer) SetSession(ctx context.Context, r *pb.SetSessionRequest)
 		Details:      s.details(result.Details),
 		SessionToken: result.Token,
 		Challenges:   opened,
+		Assurance:    assuranceMessage(result.Assurance),
+		Unmet:        unmetMessage(result.Unmet),
 	}, nil
 }
 
@@ -86,12 +94,23 @@ func (s *sessionServer) GetSession(ctx context.Context, r *pb.GetSessionRequest)
 	if err != nil {
 		return nil, err
 	}
-	view, err := s.service.Get(ctx, caller, r.GetSessionId(), r.GetSessionToken())
+	required, err := requirementOf(r.GetRequire())
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.read(ctx, caller, r, required)
 	if err != nil {
 		return nil, err
 	}
 	response := &pb.GetSessionResponse{Session: sessionMessage(view)}
 	return response, tagView(ctx, response)
+}
+
+func (s *sessionServer) read(ctx context.Context, caller access.Caller, r *pb.GetSessionRequest, required *assurance.Requirement) (session.View, error) {
+	if required == nil {
+		return s.service.Get(ctx, caller, r.GetSessionId(), r.GetSessionToken())
+	}
+	return s.service.GetMeeting(ctx, caller, r.GetSessionId(), r.GetSessionToken(), *required)
 }
 
 // ListSessions implements the RPC of that name.
@@ -258,6 +277,7 @@ func sessionMessage(v session.View) *pb.Session {
 		Metadata:       v.Metadata,
 		UserAgent:      agentMessage(v.Agent),
 		ExpirationDate: timestamp(v.ExpiresAt),
+		Assurance:      assuranceMessage(v.Assurance),
 	}
 }
 

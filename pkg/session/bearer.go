@@ -27,7 +27,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (access.Caller
 	case !stored.Bound() || loaded.User == nil:
 		return access.Caller{}, errBearerFactors
 	}
-	factors := viewOf(stored, loaded.User).Factors
+	factors := viewOf(stored, loaded.User, s.now()).Factors
 	switch {
 	case !factors.Authenticated():
 		return access.Caller{}, errBearerFactors

@@ -66,8 +66,6 @@ func emailCodes() codeKind {
 // code, which is dead after a few. An expired code is no failure of anybody.
 func (d *decision) checkCode(k codeKind, answer *CheckCode) (*fault.Fault, error) {
 	switch {
-	case answer == nil:
-		return nil, nil
 	case !d.session.Bound():
 		return ErrCodeNoUser, nil
 	case answer.Code == "":

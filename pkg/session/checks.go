@@ -24,12 +24,50 @@ func (d *decision) userCanStart(ctx context.Context, c Checks) (*fault.Fault, er
 	}
 }
 
+// check runs the checks that are asked for, until one fails, and remembers how each
+// ended. The user is no factor: to name one proves nothing.
+func (d *decision) check(ctx context.Context, c Checks) (*fault.Fault, error) {
+	for _, check := range []struct {
+		asked  bool
+		factor user.Authenticator
+		run    func(context.Context, Checks) (*fault.Fault, error)
+	}{
+		{c.User != nil, "", d.checkUser},
+		{c.Password != nil, user.AuthPassword, d.checkPassword},
+		{c.Intent != nil, user.AuthIDP, d.checkIntent},
+		{c.Key != nil, user.AuthPasskey, d.checkKey},
+		{c.TOTP != nil, user.AuthTOTP, d.checkTOTP},
+		{c.SMS != nil, user.AuthSMS, d.checkSMS},
+		{c.Email != nil, user.AuthEmail, d.checkEmail},
+		{c.Recovery != nil, user.AuthRecovery, d.checkRecovery},
+	} {
+		if !check.asked {
+			continue
+		}
+		denied, err := check.run(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		d.note(check.factor, denied)
+		if denied != nil {
+			return denied, nil
+		}
+	}
+	return nil, nil
+}
+
+// note remembers how the check of a factor ended.
+func (d *decision) note(factor user.Authenticator, denied *fault.Fault) {
+	if factor == "" {
+		return
+	}
+	a := user.Attempt{Factor: factor, Before: d.loaded.User, Lockout: d.lockout, Now: d.now}
+	d.checked = append(d.checked, user.Check{Factor: factor, Outcome: a.Outcome(d.user, denied)})
+}
+
 // checkUser binds the named user. The commit need not rely on the user: the session
 // remembers the epoch that it was bound in, and is dead when that moved on.
-func (d *decision) checkUser(_ context.Context, c Checks) (*fault.Fault, error) {
-	if c.User == nil {
-		return nil, nil
-	}
+func (d *decision) checkUser(context.Context, Checks) (*fault.Fault, error) {
 	if d.session.Bound() && d.session.Factors.User.ID != d.user.ID {
 		return ErrUserChange, nil
 	}
@@ -48,10 +86,8 @@ func (d *decision) bind() {
 	d.changed = true
 }
 
-func (d *decision) checkPassword(ctx context.Context, c Checks) (*fault.Fault, error) {
+func (d *decision) checkPassword(ctx context.Context, _ Checks) (*fault.Fault, error) {
 	switch {
-	case c.Password == nil:
-		return nil, nil
 	case !d.session.Bound():
 		return ErrPasswordNoUser, nil
 	case d.user == nil:
@@ -64,8 +100,6 @@ func (d *decision) checkPassword(ctx context.Context, c Checks) (*fault.Fault, e
 
 func (d *decision) checkTOTP(_ context.Context, c Checks) (*fault.Fault, error) {
 	switch {
-	case c.TOTP == nil:
-		return nil, nil
 	case !d.session.Bound():
 		return ErrTOTPNoUser, nil
 	case d.user == nil:
@@ -85,8 +119,6 @@ func (d *decision) checkEmail(_ context.Context, c Checks) (*fault.Fault, error)
 
 func (d *decision) checkRecovery(_ context.Context, c Checks) (*fault.Fault, error) {
 	switch {
-	case c.Recovery == nil:
-		return nil, nil
 	case !d.session.Bound():
 		return ErrRecoveryNoUser, nil
 	case d.user == nil:

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stepup-auth/stepup/pkg/assurance"
 	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/sending"
@@ -21,6 +22,11 @@ type Set struct {
 	// Match lets the step happen only to a session in a state that the caller knows.
 	Match Match
 	Step
+
+	// Require, when set, must be met by the session once the checks have run. When it is
+	// not, the checks and challenges of the step are kept and the rest is left out; a
+	// step that has neither is refused with ErrInsufficient.
+	Require *assurance.Requirement
 }
 
 // Match lists the sequences that a session may have; nil is any.
@@ -123,6 +129,10 @@ type Result struct {
 	// old one is still good.
 	Token   string
 	Details Details
+	// Assurance is what the session is worth after the step.
+	Assurance assurance.Assurance
+	// Unmet says what is missing of the requirement; nil when none was made or it is met.
+	Unmet *Unmet
 	// Codes holds the codes that were asked to be returned, by channel.
 	Codes map[sending.Channel]string
 	// KeyOptions are for navigator.credentials.get(), as JSON {"publicKey":{…}}; nil

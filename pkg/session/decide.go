@@ -31,11 +31,14 @@ type decision struct {
 	answer  keyAnswer    // to a challenge for keys, if one is checked
 	forged  *fault.Fault // why the token of an intent is no such token
 	loaded  Loaded
+	gate    gate
 
 	session *Session
 	user    *user.User // nil when the session has none and none was named
 	changed bool       // the session is to be written, with a new token
+	held    bool       // the gate stayed closed
 	rely    bool       // a secret was right, which may be told only while the user is as loaded
+	checked []user.Check
 
 	afterDenial func(*Session) // what a denied step still does to the session
 	opened      map[sending.Channel]string
@@ -105,12 +108,8 @@ func (d *decision) ended(c Checks) *fault.Fault {
 // step runs checks, then metadata and lifetime, and gives a changed session its new
 // token.
 func (d *decision) step(ctx context.Context, s Step) (*fault.Fault, error) {
-	for _, check := range []func(context.Context, Checks) (*fault.Fault, error){
-		d.checkUser, d.checkPassword, d.checkIntent, d.checkKey, d.checkTOTP, d.checkSMS, d.checkEmail, d.checkRecovery,
-	} {
-		if denied, err := check(ctx, s.Checks); denied != nil || err != nil {
-			return denied, err
-		}
+	if denied, err := d.check(ctx, s.Checks); denied != nil || err != nil {
+		return denied, err
 	}
 	if denied, err := d.openKey(s.Challenges.Key); denied != nil || err != nil {
 		return denied, err
@@ -121,15 +120,17 @@ func (d *decision) step(ctx context.Context, s Step) (*fault.Fault, error) {
 	if denied, err := d.openCode(emailCodes(), s.Challenges.Email); denied != nil || err != nil {
 		return denied, err
 	}
+	if d.closed() {
+		return d.hold()
+	}
 	if denied := d.mergeMetadata(s.Metadata); denied != nil {
 		return denied, nil
 	}
-	asked := d.session.asked()
 	if s.Lifetime != nil {
-		asked = d.now.Add(*s.Lifetime)
+		d.session.ask(d.now.Add(*s.Lifetime))
 		d.changed = true
 	}
-	return nil, d.advance(asked)
+	return nil, d.advance()
 }
 
 func (d *decision) mergeMetadata(changes map[string][]byte) *fault.Fault {
@@ -156,11 +157,11 @@ func (d *decision) mergeMetadata(changes map[string][]byte) *fault.Fault {
 
 // advance marks the session as changed once, whatever the number of changes, and puts
 // off its end.
-func (d *decision) advance(asked time.Time) (err error) {
+func (d *decision) advance() (err error) {
 	if !d.changed {
 		return nil
 	}
-	d.session.expire(asked, d.config.Limits, d.now)
+	d.session.limit(d.config.Limits, d.now)
 	d.session.Sequence++
 	d.session.Revision++
 	d.session.Changed = d.now

@@ -25,10 +25,8 @@ func (s *Service) forged(c *CheckIntent) *fault.Fault {
 // the intent up in the write that accepts it, so that it counts once. A denial uses up
 // nothing. The link must be there now, also where the account was linked to this user
 // when it signed in (row T7).
-func (d *decision) checkIntent(_ context.Context, c Checks) (*fault.Fault, error) {
+func (d *decision) checkIntent(context.Context, Checks) (*fault.Fault, error) {
 	switch {
-	case c.Intent == nil:
-		return nil, nil
 	case !d.session.Bound():
 		return ErrIntentNoUser, nil
 	case d.forged != nil:

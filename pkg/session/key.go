@@ -54,11 +54,8 @@ func (a keyAnswer) pick(open []passkey.Challenge) (passkey.Challenge, error) {
 // checkKey verifies an assertion, and closes the challenge that it answers in the write
 // that accepts it, so that it passes once (row W1). A wrong one leaves the challenge
 // open and counts for the user; one that came too late is no failure of anybody.
-func (d *decision) checkKey(_ context.Context, c Checks) (*fault.Fault, error) {
-	switch {
-	case c.Key == nil:
-		return nil, nil
-	case len(d.session.Challenges.Keys) == 0:
+func (d *decision) checkKey(context.Context, Checks) (*fault.Fault, error) {
+	if len(d.session.Challenges.Keys) == 0 {
 		return ErrKeyNoChallenge, nil
 	}
 	asked, unfit := d.answer.pick(d.session.Challenges.Keys)
@@ -87,7 +84,9 @@ func (d *decision) checkKey(_ context.Context, c Checks) (*fault.Fault, error) {
 	d.session.Challenges.Keys = slices.DeleteFunc(d.session.Challenges.Keys, func(c passkey.Challenge) bool {
 		return bytes.Equal(c.Value, asked.Value)
 	})
-	d.session.Factors.Key.UserVerified, d.session.Factors.Key.Kind = proof.UserVerified, asked.Kind
+	d.session.Factors.Key = KeyFactor{
+		UserVerified: proof.UserVerified, Kind: asked.Kind, DeviceBound: !proof.Credential.BackupEligible,
+	}
 	return d.passed(&d.session.Factors.Key.VerifiedAt, nil, nil)
 }
 

@@ -43,6 +43,19 @@ func newKeyService(t *testing.T, tb table.Table) *apptest.Service {
 
 func hold(t *testing.T, s *apptest.Service, kind passkey.Kind, loginName string) *holder {
 	t.Helper()
+	return holdMade(t, s, heldKey{kind: kind, loginName: loginName})
+}
+
+// heldKey describes a key and whose it is.
+type heldKey struct {
+	kind      passkey.Kind
+	synced    bool
+	loginName string
+}
+
+func holdMade(t *testing.T, s *apptest.Service, k heldKey) *holder {
+	t.Helper()
+	kind, loginName := k.kind, k.loginName
 	u, err := s.Users.Create(t.Context(), apptest.Admin(), user.Registration{
 		Username: loginName,
 		Profile:  user.Profile{GivenName: "Ada", FamilyName: "Lovelace"},
@@ -52,7 +65,7 @@ func hold(t *testing.T, s *apptest.Service, kind passkey.Kind, loginName string)
 	h := &holder{enrolled: &enrolled{Service: s, t: t, user: u.User}, kind: kind}
 	h.browser = virtualwebauthn.RelyingParty{ID: rpID, Name: rpID, Origin: "https://login.example.com"}
 	h.device = virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{
-		UserHandle: u.KeyHandle(), UserNotVerified: kind == passkey.U2F,
+		UserHandle: u.KeyHandle(), UserNotVerified: kind == passkey.U2F, BackupEligible: k.synced,
 	})
 	h.held = newCredential(t, 7)
 	h.keyID = h.register(h.held)
@@ -141,7 +154,7 @@ func TestAKeyStepsTheSessionUp(t *testing.T) {
 				_, err := h.set(h.sign(h.demand()))
 				check(t, err)
 				f := h.factors()
-				want := session.KeyFactor{VerifiedAt: h.Clock.Now(), UserVerified: c.multi, Kind: c.kind}
+				want := session.KeyFactor{VerifiedAt: h.Clock.Now(), UserVerified: c.multi, Kind: c.kind, DeviceBound: true}
 				if diff := cmp.Diff(want, f.Key); diff != "" {
 					t.Error(diff)
 				}

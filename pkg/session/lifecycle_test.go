@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/assurance"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/table"
@@ -97,6 +98,7 @@ func TestCreateStoresAllThatItWasGiven(t *testing.T) {
 				},
 			},
 			LoginName: "ada@example.com", DisplayName: "Ada Lovelace",
+			Assurance: assurance.Assurance{AAL: 1, ACR: "aal1", AMR: []string{"pwd"}, AuthTime: now},
 		})
 	})
 }

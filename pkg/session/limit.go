@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/stepup-auth/stepup/pkg/assurance"
 )
 
 // Limit is how long a session may last at one assurance level. 0 is no limit.
@@ -49,7 +51,7 @@ func (l Limits) Validate() error {
 // was verified last has the limit of the level below, so that a step up with an old
 // factor does not end the session that it steps up.
 func (l Limits) end(s *Session, now time.Time) time.Time {
-	for level := min(s.Factors.level(), len(l)); level > 0; level-- {
+	for level := s.Factors.level(); level > 0; level-- {
 		if end := l[level-1].end(s.Factors.authenticated(level), now); end.IsZero() || end.After(now) {
 			return end
 		}
@@ -68,9 +70,8 @@ func (l Limit) end(authenticated, now time.Time) time.Time {
 	return end
 }
 
-// level is the assurance level whose limit the factors have, 0 for none. It is never
-// below that of the standard, and so never the more generous.
-func (f Factors) level() int { return min(f.count(), 2) }
+// level is the assurance level of the factors, 0 for none.
+func (f Factors) level() int { return int(assurance.Of(f.evidence()).AAL) }
 
 // authenticated returns the latest time since when the factors by themselves give the
 // level. A factor that is verified again moves it only where the level rests on that
@@ -104,18 +105,16 @@ func (f *Factors) times() []*time.Time {
 	return []*time.Time{&f.Password, &f.Intent, &f.TOTP, &f.SMS, &f.Email, &f.Recovery, &f.Key.VerifiedAt}
 }
 
-// asked is the end that the caller asked for; zero for none.
-func (s *Session) asked() time.Time {
-	if s.Limited {
-		return s.Asked
-	}
-	return s.ExpiresAt
-}
+// ask makes the session expire then, unless a limit comes before.
+func (s *Session) ask(end time.Time) { s.ExpiresAt, s.Asked, s.Limited = end, time.Time{}, false }
 
-// expire makes the session expire as asked, or by the limits where that is earlier.
-func (s *Session) expire(asked time.Time, limits Limits, now time.Time) {
-	s.ExpiresAt, s.Asked, s.Limited = asked, time.Time{}, false
-	if end := limits.end(s, now); !end.IsZero() && (asked.IsZero() || end.Before(asked)) {
-		s.ExpiresAt, s.Asked, s.Limited = end, asked, true
+// limit makes the session expire as was asked for, or by the limits where that is
+// earlier.
+func (s *Session) limit(l Limits, now time.Time) {
+	if s.Limited {
+		s.ask(s.Asked)
+	}
+	if end := l.end(s, now); !end.IsZero() && (s.ExpiresAt.IsZero() || end.Before(s.ExpiresAt)) {
+		s.ExpiresAt, s.Asked, s.Limited = end, s.ExpiresAt, true
 	}
 }

@@ -153,7 +153,7 @@ func TestS3_AnOldFactorDoesNotEndTheSessionThatItStepsUp(t *testing.T) {
 	id := l.NewSession(t, session.Create{Step: apptest.NamedGuess(l.user.ID, apptest.Password)}).SessionID
 	l.Clock.Advance(2 * day)
 	l.Set(t, id, l.app())
-	l.wantEnd(id, 30*day)
+	l.wantEnd(id, 28*day)
 	l.Set(t, id, l.password())
 	l.wantEnd(id, time.Hour)
 }

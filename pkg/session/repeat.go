@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/stepup-auth/stepup/pkg/assurance"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/sending"
@@ -35,7 +36,7 @@ func (d *decision) keep(r idempotency.Request, denied *fault.Fault) error {
 	receipt.Denied = denied
 	switch {
 	case denied == nil && d.changed:
-		receipt.Sequence, receipt.Token = d.session.Sequence, d.session.TokenID
+		receipt.Sequence, receipt.Token, receipt.Held = d.session.Sequence, d.session.TokenID, d.held
 		receipt.Owe(d.outbox.Due(), d.now)
 		if err := d.sealAnswer(&receipt); err != nil {
 			return fmt.Errorf("seal an answer: %w", err)
@@ -78,7 +79,7 @@ func (s *Service) repeat(ctx context.Context, d *decision, r idempotency.Receipt
 	case err != nil:
 		return Result{}, err
 	case len(r.Due) == 0:
-		return s.answerAgain(d, r)
+		return s.answerAgain(ctx, d, r)
 	}
 	d.session = d.loaded.Session.Clone()
 	messages, err := d.due(r)
@@ -94,7 +95,7 @@ func (s *Service) repeat(ctx context.Context, d *decision, r idempotency.Receipt
 			return Result{}, err
 		}
 	}
-	return s.answerAgain(d, s.settled(ctx, d, r))
+	return s.answerAgain(ctx, d, s.settled(ctx, d, r))
 }
 
 // due makes the messages of the receipt again. A code that was used or replaced since is
@@ -149,9 +150,14 @@ func (s *Service) settled(ctx context.Context, d *decision, r idempotency.Receip
 	return r
 }
 
-func (s *Service) answerAgain(d *decision, r idempotency.Receipt) (Result, error) {
-	session := d.loaded.Session
+// answerAgain tells the outcome of then, and what the session is worth now.
+func (s *Service) answerAgain(ctx context.Context, d *decision, r idempotency.Receipt) (Result, error) {
+	session := d.loaded.Session.Clone()
+	session.Factors.dropOutdated(d.loaded.Guard)
+	d.session, d.held = session, r.Held
 	result := Result{
+		Assurance: assurance.Of(session.evidence(d.now)),
+		Unmet:     s.lacks(ctx, d),
 		SessionID: session.ID,
 		Details:   Details{Sequence: r.Sequence, Created: session.Created, Changed: r.At},
 	}

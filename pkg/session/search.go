@@ -56,7 +56,7 @@ func (s *Service) List(ctx context.Context, caller access.Caller, q Search) (Lis
 	slices.SortFunc(alive, order(q.Ascending))
 	listing := Listing{Total: len(alive), At: s.now()}
 	for _, found := range q.page(alive) {
-		listing.Sessions = append(listing.Sessions, viewOf(found, users[found.Factors.User.ID]))
+		listing.Sessions = append(listing.Sessions, viewOf(found, users[found.Factors.User.ID], listing.At))
 	}
 	return listing, nil
 }

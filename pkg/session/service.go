@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/assurance"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/intent"
@@ -34,6 +35,8 @@ type Config struct {
 	Now    func() time.Time
 	Random io.Reader
 	Retry  retry.Policy
+	// Checked hears how the checks of a step ended, once they are committed.
+	Checked func(ctx context.Context, checks []user.Check)
 }
 
 // Service is the session service. It is safe for concurrent use.
@@ -64,12 +67,12 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, c Create) (R
 	if !c.Once.None() {
 		ref.SessionID = c.Once.ID()
 	}
-	return s.take(ctx, ref, c.Step, func(d *decision) (*fault.Fault, error) {
+	return s.take(ctx, attempt{ref: ref, step: c.Step, decide: func(d *decision) (*fault.Fault, error) {
 		if denied, err := d.userCanStart(ctx, c.Checks); denied != nil || err != nil {
 			return denied, err
 		}
 		return d.create(ctx, caller, c)
-	})
+	}})
 }
 
 // Set steps a session up. The caller needs session.write where the session's user
@@ -79,13 +82,26 @@ func (s *Service) Set(ctx context.Context, caller access.Caller, c Set) (Result,
 	if err := caller.RequireAnywhere(access.SessionWrite); err != nil {
 		return Result{}, err
 	}
-	return s.take(ctx, Ref{SessionID: c.SessionID}, c.Step, func(d *decision) (*fault.Fault, error) {
+	ref := Ref{SessionID: c.SessionID}
+	if c.Require != nil {
+		ref.Depth = WholeUser // to say what the user can do about it
+	}
+	return s.take(ctx, attempt{ref, c.Step, gate{c.Require, caller}, func(d *decision) (*fault.Fault, error) {
 		return d.set(ctx, caller, c)
-	})
+	}})
+}
+
+// attempt is a step that somebody wants to take.
+type attempt struct {
+	ref    Ref
+	step   Step
+	gate   gate
+	decide func(*decision) (*fault.Fault, error)
 }
 
 // take loads, decides and commits, again when the race is lost, and then answers.
-func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*decision) (*fault.Fault, error)) (Result, error) {
+func (s *Service) take(ctx context.Context, a attempt) (Result, error) {
+	step := a.step
 	if err := step.validate(); err != nil {
 		return Result{}, err
 	}
@@ -93,7 +109,7 @@ func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*dec
 		return Result{}, err
 	}
 	proof, answer, forged := s.proof(step.Checks), parseAnswer(step.Checks.Key), s.forged(step.Checks.Intent)
-	ref = ref.naming(step, answer)
+	ref := a.ref.naming(step, answer)
 	if forged != nil {
 		ref.IntentID = "" // nobody reads for a token that was made up
 	}
@@ -103,6 +119,7 @@ func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*dec
 		if err != nil {
 			return err
 		}
+		d.gate = a.gate
 		known, err := d.receipt(step.Once)
 		if err != nil {
 			return err
@@ -112,7 +129,7 @@ func (s *Service) take(ctx context.Context, ref Ref, step Step, decide func(*dec
 			return err
 		}
 		d.proof, d.answer, d.forged = proof, answer, forged
-		denied, err := decide(d)
+		denied, err := a.decide(d)
 		if err != nil {
 			return err
 		}
@@ -131,10 +148,11 @@ func (s *Service) conclude(ctx context.Context, d *decision, once idempotency.Re
 	if err := s.commit(ctx, d.change(denied)); err != nil {
 		return Result{}, err
 	}
+	s.c.Checked(ctx, d.checked)
 	if denied != nil {
-		return Result{}, denied
+		return Result{}, s.explain(ctx, d, denied)
 	}
-	result, err := s.answer(d)
+	result, err := s.answer(ctx, d)
 	if err != nil {
 		return Result{}, err
 	}
@@ -196,8 +214,10 @@ func (s *Service) commit(ctx context.Context, c Change) error {
 	return err
 }
 
-func (s *Service) answer(d *decision) (Result, error) {
+func (s *Service) answer(ctx context.Context, d *decision) (Result, error) {
 	r := Result{SessionID: d.session.ID, Details: d.session.details(), Codes: d.opened, KeyOptions: d.keyOptions}
+	r.Assurance = assurance.Of(d.session.evidence(d.now))
+	r.Unmet = s.lacks(ctx, d)
 	if !d.changed {
 		return r, nil
 	}

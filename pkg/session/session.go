@@ -78,7 +78,13 @@ type KeyFactor struct {
 	// Kind is what the key was registered as. It decides what the factor counts, for
 	// a U2F key was never asked who its user is.
 	Kind passkey.Kind
+	// DeviceBound says that the key is not eligible for backup, by the authenticator's
+	// own word. It is false for assertions of before this was kept.
+	DeviceBound bool
 }
+
+// verifiesUser reports whether the assertion proved more than possession (row W3).
+func (f KeyFactor) verifiesUser() bool { return f.Kind == passkey.Passkey && f.UserVerified }
 
 // count is two for a passkey that verified its user: possession, and what unlocked it
 // (rows W3 and S10).
@@ -86,7 +92,7 @@ func (f KeyFactor) count() int {
 	switch {
 	case f.VerifiedAt.IsZero():
 		return 0
-	case f.Kind == passkey.Passkey && f.UserVerified:
+	case f.verifiesUser():
 		return 2
 	default:
 		return 1

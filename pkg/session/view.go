@@ -2,8 +2,10 @@ package session
 
 import (
 	"context"
+	"time"
 
 	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/assurance"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -13,6 +15,8 @@ type View struct {
 	*Session
 	LoginName   string
 	DisplayName string
+	// Assurance is what the factors are worth now.
+	Assurance assurance.Assurance
 }
 
 // Get returns a session. A given token decides alone; otherwise the caller must be
@@ -20,27 +24,36 @@ type View struct {
 // A caller without any of these gets the same fault whether the session exists or
 // not. An expired session is returned until it is swept, a terminated one is not.
 func (s *Service) Get(ctx context.Context, caller access.Caller, sessionID, token string) (View, error) {
+	loaded, err := s.read(ctx, caller, sessionID, token)
+	if err != nil {
+		return View{}, err
+	}
+	return viewOf(loaded.Session, loaded.User, s.now()), nil
+}
+
+// read loads the session and its user, if the caller may read them.
+func (s *Service) read(ctx context.Context, caller access.Caller, sessionID, token string) (Loaded, error) {
 	var presented Token
 	if token != "" {
 		var genuine bool
 		if presented, genuine = s.tokens.Parse(token); !genuine || presented.SessionID != sessionID {
-			return View{}, ErrReadToken
+			return Loaded{}, ErrReadToken
 		}
 	}
 	loaded, err := s.c.Store.Load(ctx, Ref{SessionID: sessionID, Depth: WholeUser})
 	if err != nil {
-		return View{}, err
+		return Loaded{}, err
 	}
 	if token == "" && !visible(caller, loaded.Session) {
-		return View{}, access.ErrForbidden
+		return Loaded{}, access.ErrForbidden
 	}
 	if loaded.Session == nil || loaded.Session.Ended(loaded.Guard) {
-		return View{}, ErrNotFound
+		return Loaded{}, ErrNotFound
 	}
 	if token != "" && !loaded.Session.HasToken(presented.ID) {
-		return View{}, ErrReadToken
+		return Loaded{}, ErrReadToken
 	}
-	return viewOf(loaded.Session, loaded.User), nil
+	return loaded, nil
 }
 
 // visible reports whether the caller may read the session without its token. For a
@@ -68,11 +81,12 @@ func (s *Session) organization() string {
 	return s.Factors.User.Organization
 }
 
-func viewOf(s *Session, u *user.User) View {
+func viewOf(s *Session, u *user.User, now time.Time) View {
 	v := View{Session: s.Clone()}
 	if u != nil && s.Bound() {
 		v.Factors.dropOutdated(&u.Guard)
 		v.LoginName, v.DisplayName = u.LoginName(), u.DisplayName()
 	}
+	v.Assurance = assurance.Of(v.evidence(now))
 	return v
 }

@@ -36,7 +36,12 @@ func (s *Store) AddKey(ctx context.Context, k access.Key) error {
 	put(r, attrOrg, k.Organization)
 	r.putBytes(attrSecret, k.SecretHash[:])
 	r.putTime(attrCreated, k.Created)
-	return s.table.Write(ctx, table.Write{Ops: []table.Op{table.Put(apiKeyKey(k.ID), r.item, table.NotExists())}})
+	marker, err := s.marker()
+	if err != nil {
+		return err
+	}
+	r.putBytes(attrMarker, marker)
+	return s.write(ctx, []table.Op{table.Put(apiKeyKey(k.ID), r.item, table.NotExists())}, marker)
 }
 
 // RevokeKey implements access.KeyStore.

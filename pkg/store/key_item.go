@@ -20,6 +20,7 @@ const (
 	attrEligible     = "be"
 	attrBackedUp     = "bs"
 	attrUserVerified = "uv"
+	attrDeviceBound  = "db"
 	attrAttestation  = "fmt"
 	attrPending      = "pend"
 	attrValue        = "val"
@@ -139,6 +140,7 @@ func keyFactorMap(f session.KeyFactor) map[string]any {
 	r.putTime(attrAt, f.VerifiedAt)
 	put(r, attrUserVerified, f.UserVerified)
 	put(r, attrKind, string(f.Kind))
+	put(r, attrDeviceBound, f.DeviceBound)
 	return r.item
 }
 
@@ -149,5 +151,6 @@ func decodeKeyFactor(r *record) session.KeyFactor {
 		VerifiedAt:   n.getTime(attrAt),
 		UserVerified: get[bool](n, attrUserVerified),
 		Kind:         passkey.Kind(get[string](n, attrKind)),
+		DeviceBound:  get[bool](n, attrDeviceBound),
 	}
 }

@@ -49,7 +49,7 @@ func TestKeysAndChallengesComeBack(t *testing.T) {
 		s := store.New(tb, rand.Reader)
 		save(t, s, nil, withKeys(fullKeys()...))
 		sess := fullSession()
-		sess.Factors.Key = session.KeyFactor{VerifiedAt: apptest.Epoch(), UserVerified: true, Kind: passkey.U2F}
+		sess.Factors.Key = session.KeyFactor{VerifiedAt: apptest.Epoch(), UserVerified: true, Kind: passkey.U2F, DeviceBound: true}
 		sess.Challenges.Keys = []passkey.Challenge{fullChallenge(1), fullChallenge(2)}
 		commit(t, s, session.Change{New: sess})
 		got := load(t, s, session.Ref{SessionID: sessionID, Depth: session.WholeUser})

@@ -24,6 +24,7 @@ const (
 	attrBare    = "br"
 	attrCounted = "ct"
 	attrWait    = "wt" // nanoseconds
+	attrHeld    = "hd"
 )
 
 func putReceipts(r *record, all idempotency.Receipts) {
@@ -46,6 +47,7 @@ func receiptItem(receipt idempotency.Receipt) *record {
 	if receipt.Token != [16]byte{} {
 		r.putBytes(attrToken, receipt.Token[:])
 	}
+	put(r, attrHeld, receipt.Held)
 	r.putMap(attrSealed, metadataMap(receipt.Sealed))
 	r.putMap(attrDenied, faultMap(receipt.Denied))
 	if due := dueList(receipt.Due); len(due) > 0 {
@@ -106,6 +108,7 @@ func decodeReceipt(r *record) idempotency.Receipt {
 		KeyID:      get[string](r, attrKeyID),
 		At:         r.getTime(attrAt),
 		Sequence:   uint64(get[int64](r, attrVersion)),
+		Held:       get[bool](r, attrHeld),
 		Denied:     decodeFault(r),
 		Due:        decodeList(r, attrDue, decodeDue),
 		LeaseUntil: r.getTime(attrLease),

@@ -21,6 +21,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/lifecycle"
 	"github.com/stepup-auth/stepup/pkg/lifecycle/eventbridge"
 	"github.com/stepup-auth/stepup/pkg/lifecycle/eventbridge/eventbridgetest"
+	"github.com/stepup-auth/stepup/pkg/metrics/metricstest"
 	"github.com/stepup-auth/stepup/pkg/sdk"
 	"github.com/stepup-auth/stepup/pkg/stream"
 )
@@ -217,12 +218,31 @@ func TestEachBatchIsMeasured(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const head = `{"_aws":{"Timestamp":1772366400123,"CloudWatchMetrics":[{"Namespace":"stepup","Dimensions":[[]],"Metrics":[` +
-		`{"Name":"StreamRecords","Unit":"Count"},{"Name":"EventsPublished","Unit":"Count"},{"Name":"BatchesStopped","Unit":"Count"}]}]},`
-	want := head + `"StreamRecords":3,"EventsPublished":4,"BatchesStopped":0,"events":{"user.locked":2,"user.sessions_ended":2}}` + "\n" +
-		head + `"StreamRecords":3,"EventsPublished":2,"BatchesStopped":1,"events":{"user.locked":1,"user.sessions_ended":1}}` + "\n"
-	if diff := cmp.Diff(want, lines.String()); diff != "" {
+	var got []map[string]float64
+	for _, line := range metricstest.Read(t, lines.String()) {
+		values := map[string]float64{}
+		for _, v := range line.Values {
+			if v.Namespace != "stepup" || len(v.Dimensions) > 0 {
+				t.Errorf("%+v", v)
+			}
+			values[v.Name] = v.N
+		}
+		got = append(got, values)
+		if !line.Time.Equal(time.UnixMilli(1772366400123)) {
+			t.Errorf("the time is %v", line.Time)
+		}
+	}
+	want := []map[string]float64{
+		{"StreamRecords": 3, "EventsPublished": 4, "BatchesStopped": 0},
+		{"StreamRecords": 3, "EventsPublished": 2, "BatchesStopped": 1},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+	for _, events := range []string{`{"user.locked":2,"user.sessions_ended":2}`, `{"user.locked":1,"user.sessions_ended":1}`} {
+		if !strings.Contains(lines.String(), `"events":`+events) {
+			t.Errorf("%s is not in\n%s", events, &lines)
+		}
 	}
 }
 

@@ -124,9 +124,14 @@ func (s *Service) conclude(ctx context.Context, d *draft, once idempotency.Reque
 	if err := s.keep(d, once, denied); err != nil {
 		return Result{}, err
 	}
-	if err := s.save(ctx, d, denied); err != nil {
+	err := s.save(ctx, d, denied)
+	if errors.Is(err, ErrExists) && !once.None() && d.earlier == nil {
+		err = fault.Conflict.Wrap(err) // with the same request, maybe, which left a receipt
+	}
+	if err != nil {
 		return Result{}, err
 	}
+	s.c.Checked(ctx, d.user.guesses(d.old))
 	result := Result{d.user, d.secrets}
 	if denied != nil {
 		return result, denied

@@ -72,6 +72,8 @@ type Config struct {
 	Now    func() time.Time
 	Random io.Reader
 	Retry  retry.Policy
+	// Checked hears of guesses that were wrong, once they are committed.
+	Checked func(ctx context.Context, checks []Check)
 }
 
 // Service is the user service. It is safe for concurrent use.

@@ -50,7 +50,7 @@ func invoke(ctx context.Context, bootstrap, file string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	env, err := deploy(ctx, dir)
+	env, err := apitest.DeployForGood(ctx, dir)
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,12 @@
 package lambdatest
 
 import (
+	"archive/zip"
+	"compress/flate"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +19,15 @@ import (
 // pkg that starts with a dot is relative to the working directory. When the compiler
 // fails, the error carries what it printed.
 func Build(ctx context.Context, pkg, dir string) (string, error) {
+	return build(ctx, pkg, dir, "CGO_ENABLED=0")
+}
+
+// BuildFor is Build for Linux on a processor: "arm64" or "amd64".
+func BuildFor(ctx context.Context, arch, pkg, dir string) (string, error) {
+	return build(ctx, pkg, dir, "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
+}
+
+func build(ctx context.Context, pkg, dir string, env ...string) (string, error) {
 	if dir == "" {
 		return "", errors.New("lambdatest: no directory to build into")
 	}
@@ -24,12 +36,38 @@ func Build(ctx context.Context, pkg, dir string) (string, error) {
 		return "", fmt.Errorf("lambdatest: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", binary, pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		"-tags", "lambda.norpc,grpcnotrace", "-ldflags", "-s -w", "-o", binary, pkg)
+	cmd.Env = append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("lambdatest: go build %s: %w\n%s", pkg, err, out)
 	}
 	return binary, nil
+}
+
+// level is that of zlib, with which "sam deploy" compresses.
+const level = 6
+
+// Zip writes what is uploaded to Lambda for a binary: an archive of it alone, and the same
+// for the same binary. What zlib compresses comes out 2 to 3 per cent smaller.
+func Zip(w io.Writer, binary string) error {
+	content, err := os.ReadFile(binary)
+	if err != nil {
+		return fmt.Errorf("lambdatest: %w", err)
+	}
+	header := &zip.FileHeader{Name: "bootstrap", Method: zip.Deflate}
+	header.SetMode(0o755)
+	archive := zip.NewWriter(w)
+	archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
+		return flate.NewWriter(w, level)
+	})
+	file, err := archive.CreateHeader(header)
+	if err == nil {
+		_, err = file.Write(content)
+	}
+	if err = errors.Join(err, archive.Close()); err != nil {
+		return fmt.Errorf("lambdatest: %w", err)
+	}
+	return nil
 }
 
 // Builds compiles every main package at most once. Give a test binary one, with a

@@ -1,7 +1,10 @@
 package lambdatest_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
+	"debug/elf"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -372,5 +375,58 @@ func TestFailedBuildReturnsWhatTheCompilerSaid(t *testing.T) {
 				t.Errorf("err = %v, want %q in it", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestArchiveIsTheBinaryAlone(t *testing.T) {
+	t.Parallel()
+	binary := builds.Binary(t, function)
+	var first, second bytes.Buffer
+	if err := errors.Join(lambdatest.Zip(&first, binary), lambdatest.Zip(&second, binary)); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first.Bytes(), second.Bytes()) {
+		t.Error("two archives of a binary differ")
+	}
+	archive, err := zip.NewReader(bytes.NewReader(first.Bytes()), int64(first.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(archive.File) != 1 || archive.File[0].Name != "bootstrap" || archive.File[0].Mode() != 0o755 {
+		t.Fatalf("the archive has %d files, the first of them %+v", len(archive.File), archive.File[0].FileHeader)
+	}
+	file, err := archive.File[0].Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, err := os.ReadFile(binary); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the file in the archive is not the binary (%v)", err)
+	}
+	if err := lambdatest.Zip(io.Discard, binary+".missing"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("err = %v for a binary that is not there", err)
+	}
+}
+
+func TestBinaryIsForTheProcessorThatIsNamed(t *testing.T) {
+	t.Parallel()
+	for arch, machine := range map[string]elf.Machine{"arm64": elf.EM_AARCH64, "amd64": elf.EM_X86_64} {
+		binary, err := lambdatest.BuildFor(t.Context(), arch, function, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := elf.Open(binary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if file.Machine != machine {
+			t.Errorf("%s: the binary is for %v", arch, file.Machine)
+		}
+		if err := file.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

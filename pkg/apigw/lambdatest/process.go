@@ -80,6 +80,7 @@ type Process struct {
 	timeout        time.Duration
 	remaining      time.Duration // as Options.Remaining
 	stdout, stderr *capture
+	pid            int
 
 	// turn holds one token: a function serves one event at a time.
 	turn chan struct{}
@@ -122,6 +123,7 @@ func Start(ctx context.Context, opts Options) (*Process, error) {
 		end(err)
 		return nil, errors.Join(fmt.Errorf("lambdatest: %w", err), listener.Close())
 	}
+	p.pid = cmd.Process.Pid
 	server := &http.Server{Handler: p.api.handler(), ReadHeaderTimeout: readTimeout}
 	go func() { _ = server.Serve(listener) }()
 	go func() {
@@ -260,6 +262,9 @@ func (p *Process) Stop() error {
 	}
 	return p.exit
 }
+
+// PID returns the id of the function's process.
+func (p *Process) PID() int { return p.pid }
 
 // Stdout returns everything that the function has printed to its standard output.
 func (p *Process) Stdout() string { return p.stdout.String() }

@@ -21,6 +21,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/idp"
 	"github.com/stepup-auth/stepup/pkg/idp/idptest"
 	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/notify"
 	"github.com/stepup-auth/stepup/pkg/notify/inbox"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/store"
@@ -60,6 +61,9 @@ func (c *Clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
+// MetricsService is the name that a Service counts under, unless its Env says another.
+const MetricsService = "api"
+
 // Options change a Service from the default: an embedded store, the default
 // configuration, real randomness.
 type Options struct {
@@ -73,6 +77,10 @@ type Options struct {
 	Ring *keyring.Ring
 	// Providers are external identity providers, which find the API at idptest.BaseURL.
 	Providers []idp.Provider
+	// Inbox replaces the one that messages arrive in, so that two Services share it.
+	Inbox *inbox.Inbox
+	// Sender is put in front of the inbox.
+	Sender func(inbox notify.Sender) notify.Sender
 	// SignedBy says who signed a request with AWS credentials, as a gateway would.
 	SignedBy func(*http.Request) (arn string, ok bool)
 }
@@ -84,6 +92,8 @@ type Service struct {
 	Table table.Table
 	Ring  *keyring.Ring
 	Logs  *Log
+	// Metrics are the lines for CloudWatch, in the name of MetricsService.
+	Metrics *Log
 	// Inbox holds the messages that the service sent.
 	Inbox *inbox.Inbox
 }
@@ -106,11 +116,17 @@ func New(t testing.TB, o Options) *Service {
 		ring, err = keyring.Parse(text)
 		must(t, err)
 	}
-	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: ring, Logs: &Log{}}
-	s.Inbox = inbox.New(inbox.DefaultCapacity, s.Clock.Now)
+	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: ring, Logs: &Log{}, Metrics: &Log{}}
+	if s.Inbox = o.Inbox; s.Inbox == nil {
+		s.Inbox = inbox.New(inbox.DefaultCapacity, s.Clock.Now)
+	}
+	router := s.Inbox.Router()
+	if o.Sender != nil {
+		router = notify.Router{SMS: o.Sender(s.Inbox), Email: o.Sender(s.Inbox)}
+	}
 	s.App, err = app.New(app.Parts{
-		Config: c, Table: o.Table, Ring: ring, Providers: o.Providers, Sender: s.Inbox.Router(), SignedBy: o.SignedBy,
-		Now: s.Clock.Now, Random: o.Random,
+		Config: c, Table: o.Table, Ring: ring, Providers: o.Providers, Sender: router, SignedBy: o.SignedBy,
+		Now: s.Clock.Now, Random: o.Random, Metrics: s.Metrics,
 		Logger: slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	must(t, err)
@@ -122,6 +138,9 @@ func (o Options) lookup(name string) (string, bool) {
 		return idptest.BaseURL, true
 	}
 	v, ok := o.Env[name]
+	if name == "STEPUP_METRICS" && !ok {
+		return MetricsService, true
+	}
 	return v, ok
 }
 

@@ -128,6 +128,13 @@ func (s *Server) Mails() []Mail {
 	return append([]Mail(nil), s.mails...)
 }
 
+// Forget forgets the messages that were taken, and the requests.
+func (s *Server) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sms, s.mails, s.requests = nil, nil, 0
+}
+
 // next counts a request and returns what is to be done with it.
 func (s *Server) next() (answer Answer, number int) {
 	s.mu.Lock()

@@ -48,6 +48,7 @@ func New(capacity int, now func() time.Time) *Inbox {
 }
 
 // Send implements notify.Sender for every channel. It fails only when FailNext said so.
+// A message that it has, by the message's own id, it takes only once.
 func (b *Inbox) Send(_ context.Context, m notify.Rendered) (notify.Receipt, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -55,6 +56,9 @@ func (b *Inbox) Send(_ context.Context, m notify.Rendered) (notify.Receipt, erro
 		err := b.failures[0]
 		b.failures = b.failures[1:]
 		return notify.Receipt{}, err
+	}
+	if i := slices.IndexFunc(b.messages, func(known Message) bool { return m.ID != "" && known.Rendered.ID == m.ID }); i >= 0 {
+		return notify.Receipt{Provider: provider, MessageID: b.messages[i].ID}, nil
 	}
 	b.sent++
 	id := fmt.Sprintf("%s-%d", provider, b.sent)

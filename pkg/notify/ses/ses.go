@@ -30,6 +30,16 @@ type Client interface {
 	SendEmail(ctx context.Context, in *sesv2.SendEmailInput, opts ...func(*sesv2.Options)) (*sesv2.SendEmailOutput, error)
 }
 
+// Request is a Client of one function, the SDK's SendEmail. Where binaries are to be small
+// it stands in for the SDK's client: a program in which methods are looked up by name, as
+// templates do, keeps every exported method of a type that it holds in an interface.
+type Request func(ctx context.Context, in *sesv2.SendEmailInput, opts ...func(*sesv2.Options)) (*sesv2.SendEmailOutput, error)
+
+// SendEmail implements Client.
+func (r Request) SendEmail(ctx context.Context, in *sesv2.SendEmailInput, opts ...func(*sesv2.Options)) (*sesv2.SendEmailOutput, error) {
+	return r(ctx, in, opts...)
+}
+
 // Options are the settings of a Sender.
 type Options struct {
 	// From is the sender, "login@example.com" or "Example <login@example.com>", of an
@@ -44,7 +54,10 @@ type Options struct {
 	Timeout time.Duration
 }
 
-var setForm = regexp.MustCompile(`^[0-9A-Za-z_-]{0,64}$`)
+var setForm = regexp.MustCompile(`^[0-9A-Za-z_-]*$`)
+
+// maxSet is how long the name of a configuration set may be.
+const maxSet = 64
 
 // Validate returns what is wrong with the options, by name of field.
 func (o Options) Validate() error {
@@ -55,7 +68,7 @@ func (o Options) Validate() error {
 	if _, err := mail.ParseAddress(o.ReplyTo); o.ReplyTo != "" && err != nil {
 		problems = append(problems, errors.New("option ReplyTo is not a mail address"))
 	}
-	if !setForm.MatchString(o.ConfigurationSet) {
+	if len(o.ConfigurationSet) > maxSet || !setForm.MatchString(o.ConfigurationSet) {
 		problems = append(problems, errors.New("option ConfigurationSet is not a name of letters, digits, _ and -"))
 	}
 	if o.Timeout < 0 {
@@ -100,6 +113,9 @@ func (s *Sender) Send(ctx context.Context, m notify.Rendered) (notify.Receipt, e
 	out, err := s.client.SendEmail(ctx, s.input(m), func(o *sesv2.Options) { o.Retryer = send })
 	if err != nil {
 		return notify.Receipt{}, failure(send, err)
+	}
+	if aws.ToString(out.MessageId) == "" { // the SDK takes any answer without content for a good one
+		return notify.Receipt{}, notify.ErrEmailUnconfirmed.Wrap(errors.New("ses: the answer has no message id"))
 	}
 	return notify.Receipt{Provider: provider, MessageID: aws.ToString(out.MessageId)}, nil
 }

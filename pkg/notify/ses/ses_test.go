@@ -146,6 +146,7 @@ func TestLostAnswersAreNotRepeatedBecauseTheMailMayHaveLeft(t *testing.T) {
 	}{
 		{"connection broken after the mail was taken", awstest.Lose(), 1},
 		{"answer that is none", awstest.Garble(), 1},
+		{"answer that names no message", awstest.Refuse(200, "", ""), 0},
 		{"defect in SES", awstest.Refuse(500, "InternalServiceErrorException", "We are sorry"), 0},
 		{"gateway without words", awstest.Refuse(504, "", ""), 0},
 	}
@@ -278,6 +279,7 @@ func TestBadOptionsAreNamed(t *testing.T) {
 		{"From", ses.Options{From: "login@example.com\r\nBcc: all@example.com"}},
 		{"ReplyTo", ses.Options{From: good, ReplyTo: "help"}},
 		{"ConfigurationSet", ses.Options{From: good, ConfigurationSet: "a set"}},
+		{"ConfigurationSet", ses.Options{From: good, ConfigurationSet: strings.Repeat("a", 65)}},
 		{"Timeout", ses.Options{From: good, Timeout: -time.Second}},
 	}
 	for _, tt := range tests {
@@ -285,7 +287,7 @@ func TestBadOptionsAreNamed(t *testing.T) {
 			t.Errorf("New(%+v) = %v, want an error that names %s", tt.opts, err, tt.field)
 		}
 	}
-	if err := (ses.Options{From: good, ReplyTo: "Help <help@example.com>", ConfigurationSet: "a_set-1", Timeout: time.Second}).Validate(); err != nil {
+	if err := (ses.Options{From: good, ReplyTo: "Help <help@example.com>", ConfigurationSet: "a_set-1" + strings.Repeat("a", 57), Timeout: time.Second}).Validate(); err != nil {
 		t.Errorf("Validate of good options = %v", err)
 	}
 }

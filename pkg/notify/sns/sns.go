@@ -33,6 +33,16 @@ type Client interface {
 	Publish(ctx context.Context, in *sns.PublishInput, opts ...func(*sns.Options)) (*sns.PublishOutput, error)
 }
 
+// Request is a Client of one function, the SDK's Publish. Where binaries are to be small
+// it stands in for the SDK's client: a program in which methods are looked up by name, as
+// templates do, keeps every exported method of a type that it holds in an interface.
+type Request func(ctx context.Context, in *sns.PublishInput, opts ...func(*sns.Options)) (*sns.PublishOutput, error)
+
+// Publish implements Client.
+func (r Request) Publish(ctx context.Context, in *sns.PublishInput, opts ...func(*sns.Options)) (*sns.PublishOutput, error) {
+	return r(ctx, in, opts...)
+}
+
 // Options are the settings of a Sender. The zero value sends as the account is set up.
 type Options struct {
 	// SenderID is what phones show instead of a number, where a country allows it: 1
@@ -134,6 +144,9 @@ func (s *Sender) Send(ctx context.Context, m notify.Rendered) (notify.Receipt, e
 	}, func(o *sns.Options) { o.Retryer = send })
 	if err != nil {
 		return notify.Receipt{}, failure(send, err)
+	}
+	if aws.ToString(out.MessageId) == "" { // the SDK takes any answer without content for a good one
+		return notify.Receipt{}, notify.ErrSMSUnconfirmed.Wrap(errors.New("sns: the answer has no message id"))
 	}
 	return notify.Receipt{Provider: provider, MessageID: aws.ToString(out.MessageId)}, nil
 }

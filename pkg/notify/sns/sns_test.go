@@ -136,6 +136,7 @@ func TestLostAnswersAreNotRepeatedBecauseTheMessageMayHaveLeft(t *testing.T) {
 	}{
 		{"connection broken after the message was taken", awstest.Lose(), 1},
 		{"answer that is none", awstest.Garble(), 1},
+		{"answer that names no message", awstest.Refuse(200, "", ""), 0},
 		{"defect in SNS", awstest.ServerError(), 0},
 		{"service unavailable", awstest.Refuse(503, "ServiceUnavailable", "try later"), 0},
 		{"gateway without words", awstest.Refuse(502, "", ""), 0},

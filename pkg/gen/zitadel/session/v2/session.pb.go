@@ -93,8 +93,10 @@ type Session struct {
 	UserAgent *UserAgent `protobuf:"bytes,7,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
 	// End of validity. A session without it never expires.
 	ExpirationDate *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=expiration_date,json=expirationDate,proto3,oneof" json:"expiration_date,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What the factors are worth now.
+	Assurance     *Assurance `protobuf:"bytes,1000,opt,name=assurance,proto3" json:"assurance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Session) Reset() {
@@ -179,6 +181,13 @@ func (x *Session) GetUserAgent() *UserAgent {
 func (x *Session) GetExpirationDate() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ExpirationDate
+	}
+	return nil
+}
+
+func (x *Session) GetAssurance() *Assurance {
+	if x != nil {
+		return x.Assurance
 	}
 	return nil
 }
@@ -1233,7 +1242,7 @@ var File_zitadel_session_v2_session_proto protoreflect.FileDescriptor
 
 const file_zitadel_session_v2_session_proto_rawDesc = "" +
 	"\n" +
-	" zitadel/session/v2/session.proto\x12\x12zitadel.session.v2\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17validate/validate.proto\x1a\x14zitadel/object.proto\"\x8a\x04\n" +
+	" zitadel/session/v2/session.proto\x12\x12zitadel.session.v2\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17validate/validate.proto\x1a\x14zitadel/object.proto\x1a\"zitadel/session/v2/assurance.proto\"\xc8\x04\n" +
 	"\aSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12?\n" +
 	"\rcreation_date\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\fcreationDate\x12;\n" +
@@ -1244,7 +1253,8 @@ const file_zitadel_session_v2_session_proto_rawDesc = "" +
 	"\bmetadata\x18\x06 \x03(\v2).zitadel.session.v2.Session.MetadataEntryR\bmetadata\x12<\n" +
 	"\n" +
 	"user_agent\x18\a \x01(\v2\x1d.zitadel.session.v2.UserAgentR\tuserAgent\x12H\n" +
-	"\x0fexpiration_date\x18\b \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x0eexpirationDate\x88\x01\x01\x1a;\n" +
+	"\x0fexpiration_date\x18\b \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x0eexpirationDate\x88\x01\x01\x12<\n" +
+	"\tassurance\x18\xe8\a \x01(\v2\x1d.zitadel.session.v2.AssuranceR\tassurance\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01B\x12\n" +
@@ -1366,7 +1376,8 @@ var file_zitadel_session_v2_session_proto_goTypes = []any{
 	(*UserAgent_HeaderValues)(nil),    // 19: zitadel.session.v2.UserAgent.HeaderValues
 	nil,                               // 20: zitadel.session.v2.UserAgent.HeaderEntry
 	(*timestamppb.Timestamp)(nil),     // 21: google.protobuf.Timestamp
-	(zitadel.TimestampQueryMethod)(0), // 22: zitadel.v1.TimestampQueryMethod
+	(*Assurance)(nil),                 // 22: zitadel.session.v2.Assurance
+	(zitadel.TimestampQueryMethod)(0), // 23: zitadel.v1.TimestampQueryMethod
 }
 var file_zitadel_session_v2_session_proto_depIdxs = []int32{
 	21, // 0: zitadel.session.v2.Session.creation_date:type_name -> google.protobuf.Timestamp
@@ -1375,38 +1386,39 @@ var file_zitadel_session_v2_session_proto_depIdxs = []int32{
 	18, // 3: zitadel.session.v2.Session.metadata:type_name -> zitadel.session.v2.Session.MetadataEntry
 	10, // 4: zitadel.session.v2.Session.user_agent:type_name -> zitadel.session.v2.UserAgent
 	21, // 5: zitadel.session.v2.Session.expiration_date:type_name -> google.protobuf.Timestamp
-	3,  // 6: zitadel.session.v2.Factors.user:type_name -> zitadel.session.v2.UserFactor
-	4,  // 7: zitadel.session.v2.Factors.password:type_name -> zitadel.session.v2.PasswordFactor
-	6,  // 8: zitadel.session.v2.Factors.web_auth_n:type_name -> zitadel.session.v2.WebAuthNFactor
-	5,  // 9: zitadel.session.v2.Factors.intent:type_name -> zitadel.session.v2.IntentFactor
-	7,  // 10: zitadel.session.v2.Factors.totp:type_name -> zitadel.session.v2.TOTPFactor
-	8,  // 11: zitadel.session.v2.Factors.otp_sms:type_name -> zitadel.session.v2.OTPFactor
-	8,  // 12: zitadel.session.v2.Factors.otp_email:type_name -> zitadel.session.v2.OTPFactor
-	9,  // 13: zitadel.session.v2.Factors.recovery_code:type_name -> zitadel.session.v2.RecoveryCodeFactor
-	21, // 14: zitadel.session.v2.UserFactor.verified_at:type_name -> google.protobuf.Timestamp
-	21, // 15: zitadel.session.v2.PasswordFactor.verified_at:type_name -> google.protobuf.Timestamp
-	21, // 16: zitadel.session.v2.IntentFactor.verified_at:type_name -> google.protobuf.Timestamp
-	21, // 17: zitadel.session.v2.WebAuthNFactor.verified_at:type_name -> google.protobuf.Timestamp
-	21, // 18: zitadel.session.v2.TOTPFactor.verified_at:type_name -> google.protobuf.Timestamp
-	21, // 19: zitadel.session.v2.OTPFactor.verified_at:type_name -> google.protobuf.Timestamp
-	21, // 20: zitadel.session.v2.RecoveryCodeFactor.verified_at:type_name -> google.protobuf.Timestamp
-	20, // 21: zitadel.session.v2.UserAgent.header:type_name -> zitadel.session.v2.UserAgent.HeaderEntry
-	12, // 22: zitadel.session.v2.SearchQuery.ids_query:type_name -> zitadel.session.v2.IDsQuery
-	13, // 23: zitadel.session.v2.SearchQuery.user_id_query:type_name -> zitadel.session.v2.UserIDQuery
-	14, // 24: zitadel.session.v2.SearchQuery.creation_date_query:type_name -> zitadel.session.v2.CreationDateQuery
-	15, // 25: zitadel.session.v2.SearchQuery.creator_query:type_name -> zitadel.session.v2.CreatorQuery
-	16, // 26: zitadel.session.v2.SearchQuery.user_agent_query:type_name -> zitadel.session.v2.UserAgentQuery
-	17, // 27: zitadel.session.v2.SearchQuery.expiration_date_query:type_name -> zitadel.session.v2.ExpirationDateQuery
-	21, // 28: zitadel.session.v2.CreationDateQuery.creation_date:type_name -> google.protobuf.Timestamp
-	22, // 29: zitadel.session.v2.CreationDateQuery.method:type_name -> zitadel.v1.TimestampQueryMethod
-	21, // 30: zitadel.session.v2.ExpirationDateQuery.expiration_date:type_name -> google.protobuf.Timestamp
-	22, // 31: zitadel.session.v2.ExpirationDateQuery.method:type_name -> zitadel.v1.TimestampQueryMethod
-	19, // 32: zitadel.session.v2.UserAgent.HeaderEntry.value:type_name -> zitadel.session.v2.UserAgent.HeaderValues
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	22, // 6: zitadel.session.v2.Session.assurance:type_name -> zitadel.session.v2.Assurance
+	3,  // 7: zitadel.session.v2.Factors.user:type_name -> zitadel.session.v2.UserFactor
+	4,  // 8: zitadel.session.v2.Factors.password:type_name -> zitadel.session.v2.PasswordFactor
+	6,  // 9: zitadel.session.v2.Factors.web_auth_n:type_name -> zitadel.session.v2.WebAuthNFactor
+	5,  // 10: zitadel.session.v2.Factors.intent:type_name -> zitadel.session.v2.IntentFactor
+	7,  // 11: zitadel.session.v2.Factors.totp:type_name -> zitadel.session.v2.TOTPFactor
+	8,  // 12: zitadel.session.v2.Factors.otp_sms:type_name -> zitadel.session.v2.OTPFactor
+	8,  // 13: zitadel.session.v2.Factors.otp_email:type_name -> zitadel.session.v2.OTPFactor
+	9,  // 14: zitadel.session.v2.Factors.recovery_code:type_name -> zitadel.session.v2.RecoveryCodeFactor
+	21, // 15: zitadel.session.v2.UserFactor.verified_at:type_name -> google.protobuf.Timestamp
+	21, // 16: zitadel.session.v2.PasswordFactor.verified_at:type_name -> google.protobuf.Timestamp
+	21, // 17: zitadel.session.v2.IntentFactor.verified_at:type_name -> google.protobuf.Timestamp
+	21, // 18: zitadel.session.v2.WebAuthNFactor.verified_at:type_name -> google.protobuf.Timestamp
+	21, // 19: zitadel.session.v2.TOTPFactor.verified_at:type_name -> google.protobuf.Timestamp
+	21, // 20: zitadel.session.v2.OTPFactor.verified_at:type_name -> google.protobuf.Timestamp
+	21, // 21: zitadel.session.v2.RecoveryCodeFactor.verified_at:type_name -> google.protobuf.Timestamp
+	20, // 22: zitadel.session.v2.UserAgent.header:type_name -> zitadel.session.v2.UserAgent.HeaderEntry
+	12, // 23: zitadel.session.v2.SearchQuery.ids_query:type_name -> zitadel.session.v2.IDsQuery
+	13, // 24: zitadel.session.v2.SearchQuery.user_id_query:type_name -> zitadel.session.v2.UserIDQuery
+	14, // 25: zitadel.session.v2.SearchQuery.creation_date_query:type_name -> zitadel.session.v2.CreationDateQuery
+	15, // 26: zitadel.session.v2.SearchQuery.creator_query:type_name -> zitadel.session.v2.CreatorQuery
+	16, // 27: zitadel.session.v2.SearchQuery.user_agent_query:type_name -> zitadel.session.v2.UserAgentQuery
+	17, // 28: zitadel.session.v2.SearchQuery.expiration_date_query:type_name -> zitadel.session.v2.ExpirationDateQuery
+	21, // 29: zitadel.session.v2.CreationDateQuery.creation_date:type_name -> google.protobuf.Timestamp
+	23, // 30: zitadel.session.v2.CreationDateQuery.method:type_name -> zitadel.v1.TimestampQueryMethod
+	21, // 31: zitadel.session.v2.ExpirationDateQuery.expiration_date:type_name -> google.protobuf.Timestamp
+	23, // 32: zitadel.session.v2.ExpirationDateQuery.method:type_name -> zitadel.v1.TimestampQueryMethod
+	19, // 33: zitadel.session.v2.UserAgent.HeaderEntry.value:type_name -> zitadel.session.v2.UserAgent.HeaderValues
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_zitadel_session_v2_session_proto_init() }
@@ -1414,6 +1426,7 @@ func file_zitadel_session_v2_session_proto_init() {
 	if File_zitadel_session_v2_session_proto != nil {
 		return
 	}
+	file_zitadel_session_v2_assurance_proto_init()
 	file_zitadel_session_v2_session_proto_msgTypes[0].OneofWrappers = []any{}
 	file_zitadel_session_v2_session_proto_msgTypes[9].OneofWrappers = []any{}
 	file_zitadel_session_v2_session_proto_msgTypes[10].OneofWrappers = []any{

@@ -153,7 +153,9 @@ type GetSessionRequest struct {
 	// The session's id.
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	// The session's current token. When present it takes the place of every permission.
-	SessionToken  *string `protobuf:"bytes,2,opt,name=session_token,json=sessionToken,proto3,oneof" json:"session_token,omitempty"`
+	SessionToken *string `protobuf:"bytes,2,opt,name=session_token,json=sessionToken,proto3,oneof" json:"session_token,omitempty"`
+	// What the session has to meet, or the call is refused.
+	Require       *Requirement `protobuf:"bytes,1000,opt,name=require,proto3" json:"require,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -200,6 +202,13 @@ func (x *GetSessionRequest) GetSessionToken() string {
 		return *x.SessionToken
 	}
 	return ""
+}
+
+func (x *GetSessionRequest) GetRequire() *Requirement {
+	if x != nil {
+		return x.Require
+	}
+	return nil
 }
 
 // GetSessionResponse is the session.
@@ -340,7 +349,9 @@ type CreateSessionResponse struct {
 	// The session's token: a secret that stands for what the session has proven.
 	SessionToken string `protobuf:"bytes,3,opt,name=session_token,json=sessionToken,proto3" json:"session_token,omitempty"`
 	// The opened challenges. Present when the request asked for any.
-	Challenges    *Challenges `protobuf:"bytes,4,opt,name=challenges,proto3" json:"challenges,omitempty"`
+	Challenges *Challenges `protobuf:"bytes,4,opt,name=challenges,proto3" json:"challenges,omitempty"`
+	// What the session's factors are worth after the call.
+	Assurance     *Assurance `protobuf:"bytes,1000,opt,name=assurance,proto3" json:"assurance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -403,6 +414,13 @@ func (x *CreateSessionResponse) GetChallenges() *Challenges {
 	return nil
 }
 
+func (x *CreateSessionResponse) GetAssurance() *Assurance {
+	if x != nil {
+		return x.Assurance
+	}
+	return nil
+}
+
 // SetSessionRequest describes the change of a session.
 type SetSessionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -419,7 +437,11 @@ type SetSessionRequest struct {
 	// Challenges to open.
 	Challenges *RequestChallenges `protobuf:"bytes,5,opt,name=challenges,proto3" json:"challenges,omitempty"`
 	// How long the session is valid from now. Absent leaves the end as it is.
-	Lifetime      *durationpb.Duration `protobuf:"bytes,6,opt,name=lifetime,proto3,oneof" json:"lifetime,omitempty"`
+	Lifetime *durationpb.Duration `protobuf:"bytes,6,opt,name=lifetime,proto3,oneof" json:"lifetime,omitempty"`
+	// What the session has to meet once the checks have run. When it does not, checks and
+	// challenges are kept and the answer says what is missing; metadata and lifetime are
+	// left as they were. A call with neither is refused.
+	Require       *Requirement `protobuf:"bytes,1000,opt,name=require,proto3" json:"require,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -497,6 +519,13 @@ func (x *SetSessionRequest) GetLifetime() *durationpb.Duration {
 	return nil
 }
 
+func (x *SetSessionRequest) GetRequire() *Requirement {
+	if x != nil {
+		return x.Require
+	}
+	return nil
+}
+
 // SetSessionResponse is the handle of the changed session.
 type SetSessionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -506,7 +535,11 @@ type SetSessionResponse struct {
 	// before stays valid.
 	SessionToken string `protobuf:"bytes,2,opt,name=session_token,json=sessionToken,proto3" json:"session_token,omitempty"`
 	// The opened challenges. Present when the request asked for any.
-	Challenges    *Challenges `protobuf:"bytes,3,opt,name=challenges,proto3" json:"challenges,omitempty"`
+	Challenges *Challenges `protobuf:"bytes,3,opt,name=challenges,proto3" json:"challenges,omitempty"`
+	// What the session's factors are worth after the call.
+	Assurance *Assurance `protobuf:"bytes,1000,opt,name=assurance,proto3" json:"assurance,omitempty"`
+	// What is missing of the requirement. Absent when it is met, or none was made.
+	Unmet         *InsufficientUserAuthentication `protobuf:"bytes,1001,opt,name=unmet,proto3" json:"unmet,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -558,6 +591,20 @@ func (x *SetSessionResponse) GetSessionToken() string {
 func (x *SetSessionResponse) GetChallenges() *Challenges {
 	if x != nil {
 		return x.Challenges
+	}
+	return nil
+}
+
+func (x *SetSessionResponse) GetAssurance() *Assurance {
+	if x != nil {
+		return x.Assurance
+	}
+	return nil
+}
+
+func (x *SetSessionResponse) GetUnmet() *InsufficientUserAuthentication {
+	if x != nil {
+		return x.Unmet
 	}
 	return nil
 }
@@ -1153,20 +1200,21 @@ var File_zitadel_session_v2_session_service_proto protoreflect.FileDescriptor
 
 const file_zitadel_session_v2_session_service_proto_rawDesc = "" +
 	"\n" +
-	"(zitadel/session/v2/session_service.proto\x12\x12zitadel.session.v2\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17validate/validate.proto\x1a\x1ezitadel/object/v2/object.proto\x1a\"zitadel/session/v2/challenge.proto\x1a zitadel/session/v2/session.proto\"\xd1\x01\n" +
+	"(zitadel/session/v2/session_service.proto\x12\x12zitadel.session.v2\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17validate/validate.proto\x1a\x1ezitadel/object/v2/object.proto\x1a\"zitadel/session/v2/assurance.proto\x1a\"zitadel/session/v2/challenge.proto\x1a zitadel/session/v2/session.proto\"\xd1\x01\n" +
 	"\x13ListSessionsRequest\x122\n" +
 	"\x05query\x18\x01 \x01(\v2\x1c.zitadel.object.v2.ListQueryR\x05query\x129\n" +
 	"\aqueries\x18\x02 \x03(\v2\x1f.zitadel.session.v2.SearchQueryR\aqueries\x12K\n" +
 	"\x0esorting_column\x18\x03 \x01(\x0e2$.zitadel.session.v2.SessionFieldNameR\rsortingColumn\"\x89\x01\n" +
 	"\x14ListSessionsResponse\x128\n" +
 	"\adetails\x18\x01 \x01(\v2\x1e.zitadel.object.v2.ListDetailsR\adetails\x127\n" +
-	"\bsessions\x18\x02 \x03(\v2\x1b.zitadel.session.v2.SessionR\bsessions\"\x86\x01\n" +
+	"\bsessions\x18\x02 \x03(\v2\x1b.zitadel.session.v2.SessionR\bsessions\"\xc2\x01\n" +
 	"\x11GetSessionRequest\x12)\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\tsessionId\x124\n" +
 	"\rsession_token\x18\x02 \x01(\tB\n" +
-	"\xfaB\ar\x05\x10\x01\x18\xc8\x01H\x00R\fsessionToken\x88\x01\x01B\x10\n" +
+	"\xfaB\ar\x05\x10\x01\x18\xc8\x01H\x00R\fsessionToken\x88\x01\x01\x12:\n" +
+	"\arequire\x18\xe8\a \x01(\v2\x1f.zitadel.session.v2.RequirementR\arequireB\x10\n" +
 	"\x0e_session_token\"K\n" +
 	"\x12GetSessionResponse\x125\n" +
 	"\asession\x18\x01 \x01(\v2\x1b.zitadel.session.v2.SessionR\asession\"\xb3\x03\n" +
@@ -1182,7 +1230,7 @@ const file_zitadel_session_v2_session_service_proto_rawDesc = "" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01B\v\n" +
-	"\t_lifetime\"\xd1\x01\n" +
+	"\t_lifetime\"\x8f\x02\n" +
 	"\x15CreateSessionResponse\x124\n" +
 	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x12\x1d\n" +
 	"\n" +
@@ -1190,7 +1238,8 @@ const file_zitadel_session_v2_session_service_proto_rawDesc = "" +
 	"\rsession_token\x18\x03 \x01(\tR\fsessionToken\x12>\n" +
 	"\n" +
 	"challenges\x18\x04 \x01(\v2\x1e.zitadel.session.v2.ChallengesR\n" +
-	"challenges\"\xc3\x03\n" +
+	"challenges\x12<\n" +
+	"\tassurance\x18\xe8\a \x01(\v2\x1d.zitadel.session.v2.AssuranceR\tassurance\"\xff\x03\n" +
 	"\x11SetSessionRequest\x12)\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tB\n" +
@@ -1201,17 +1250,20 @@ const file_zitadel_session_v2_session_service_proto_rawDesc = "" +
 	"\n" +
 	"challenges\x18\x05 \x01(\v2%.zitadel.session.v2.RequestChallengesR\n" +
 	"challenges\x12D\n" +
-	"\blifetime\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\b\xfaB\x05\xaa\x01\x02*\x00H\x00R\blifetime\x88\x01\x01\x1a;\n" +
+	"\blifetime\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\b\xfaB\x05\xaa\x01\x02*\x00H\x00R\blifetime\x88\x01\x01\x12:\n" +
+	"\arequire\x18\xe8\a \x01(\v2\x1f.zitadel.session.v2.RequirementR\arequire\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01B\v\n" +
-	"\t_lifetime\"\xaf\x01\n" +
+	"\t_lifetime\"\xb8\x02\n" +
 	"\x12SetSessionResponse\x124\n" +
 	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x12#\n" +
 	"\rsession_token\x18\x02 \x01(\tR\fsessionToken\x12>\n" +
 	"\n" +
 	"challenges\x18\x03 \x01(\v2\x1e.zitadel.session.v2.ChallengesR\n" +
-	"challenges\"}\n" +
+	"challenges\x12<\n" +
+	"\tassurance\x18\xe8\a \x01(\v2\x1d.zitadel.session.v2.AssuranceR\tassurance\x12I\n" +
+	"\x05unmet\x18\xe9\a \x01(\v22.zitadel.session.v2.InsufficientUserAuthenticationR\x05unmet\"}\n" +
 	"\x14DeleteSessionRequest\x12)\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tB\n" +
@@ -1288,37 +1340,40 @@ func file_zitadel_session_v2_session_service_proto_rawDescGZIP() []byte {
 
 var file_zitadel_session_v2_session_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_zitadel_session_v2_session_service_proto_goTypes = []any{
-	(*ListSessionsRequest)(nil),   // 0: zitadel.session.v2.ListSessionsRequest
-	(*ListSessionsResponse)(nil),  // 1: zitadel.session.v2.ListSessionsResponse
-	(*GetSessionRequest)(nil),     // 2: zitadel.session.v2.GetSessionRequest
-	(*GetSessionResponse)(nil),    // 3: zitadel.session.v2.GetSessionResponse
-	(*CreateSessionRequest)(nil),  // 4: zitadel.session.v2.CreateSessionRequest
-	(*CreateSessionResponse)(nil), // 5: zitadel.session.v2.CreateSessionResponse
-	(*SetSessionRequest)(nil),     // 6: zitadel.session.v2.SetSessionRequest
-	(*SetSessionResponse)(nil),    // 7: zitadel.session.v2.SetSessionResponse
-	(*DeleteSessionRequest)(nil),  // 8: zitadel.session.v2.DeleteSessionRequest
-	(*DeleteSessionResponse)(nil), // 9: zitadel.session.v2.DeleteSessionResponse
-	(*Checks)(nil),                // 10: zitadel.session.v2.Checks
-	(*CheckUser)(nil),             // 11: zitadel.session.v2.CheckUser
-	(*CheckPassword)(nil),         // 12: zitadel.session.v2.CheckPassword
-	(*CheckWebAuthN)(nil),         // 13: zitadel.session.v2.CheckWebAuthN
-	(*CheckIDPIntent)(nil),        // 14: zitadel.session.v2.CheckIDPIntent
-	(*CheckTOTP)(nil),             // 15: zitadel.session.v2.CheckTOTP
-	(*CheckOTP)(nil),              // 16: zitadel.session.v2.CheckOTP
-	(*CheckRecoveryCode)(nil),     // 17: zitadel.session.v2.CheckRecoveryCode
-	nil,                           // 18: zitadel.session.v2.CreateSessionRequest.MetadataEntry
-	nil,                           // 19: zitadel.session.v2.SetSessionRequest.MetadataEntry
-	(*v2.ListQuery)(nil),          // 20: zitadel.object.v2.ListQuery
-	(*SearchQuery)(nil),           // 21: zitadel.session.v2.SearchQuery
-	(SessionFieldName)(0),         // 22: zitadel.session.v2.SessionFieldName
-	(*v2.ListDetails)(nil),        // 23: zitadel.object.v2.ListDetails
-	(*Session)(nil),               // 24: zitadel.session.v2.Session
-	(*RequestChallenges)(nil),     // 25: zitadel.session.v2.RequestChallenges
-	(*UserAgent)(nil),             // 26: zitadel.session.v2.UserAgent
-	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
-	(*v2.Details)(nil),            // 28: zitadel.object.v2.Details
-	(*Challenges)(nil),            // 29: zitadel.session.v2.Challenges
-	(*structpb.Struct)(nil),       // 30: google.protobuf.Struct
+	(*ListSessionsRequest)(nil),            // 0: zitadel.session.v2.ListSessionsRequest
+	(*ListSessionsResponse)(nil),           // 1: zitadel.session.v2.ListSessionsResponse
+	(*GetSessionRequest)(nil),              // 2: zitadel.session.v2.GetSessionRequest
+	(*GetSessionResponse)(nil),             // 3: zitadel.session.v2.GetSessionResponse
+	(*CreateSessionRequest)(nil),           // 4: zitadel.session.v2.CreateSessionRequest
+	(*CreateSessionResponse)(nil),          // 5: zitadel.session.v2.CreateSessionResponse
+	(*SetSessionRequest)(nil),              // 6: zitadel.session.v2.SetSessionRequest
+	(*SetSessionResponse)(nil),             // 7: zitadel.session.v2.SetSessionResponse
+	(*DeleteSessionRequest)(nil),           // 8: zitadel.session.v2.DeleteSessionRequest
+	(*DeleteSessionResponse)(nil),          // 9: zitadel.session.v2.DeleteSessionResponse
+	(*Checks)(nil),                         // 10: zitadel.session.v2.Checks
+	(*CheckUser)(nil),                      // 11: zitadel.session.v2.CheckUser
+	(*CheckPassword)(nil),                  // 12: zitadel.session.v2.CheckPassword
+	(*CheckWebAuthN)(nil),                  // 13: zitadel.session.v2.CheckWebAuthN
+	(*CheckIDPIntent)(nil),                 // 14: zitadel.session.v2.CheckIDPIntent
+	(*CheckTOTP)(nil),                      // 15: zitadel.session.v2.CheckTOTP
+	(*CheckOTP)(nil),                       // 16: zitadel.session.v2.CheckOTP
+	(*CheckRecoveryCode)(nil),              // 17: zitadel.session.v2.CheckRecoveryCode
+	nil,                                    // 18: zitadel.session.v2.CreateSessionRequest.MetadataEntry
+	nil,                                    // 19: zitadel.session.v2.SetSessionRequest.MetadataEntry
+	(*v2.ListQuery)(nil),                   // 20: zitadel.object.v2.ListQuery
+	(*SearchQuery)(nil),                    // 21: zitadel.session.v2.SearchQuery
+	(SessionFieldName)(0),                  // 22: zitadel.session.v2.SessionFieldName
+	(*v2.ListDetails)(nil),                 // 23: zitadel.object.v2.ListDetails
+	(*Session)(nil),                        // 24: zitadel.session.v2.Session
+	(*Requirement)(nil),                    // 25: zitadel.session.v2.Requirement
+	(*RequestChallenges)(nil),              // 26: zitadel.session.v2.RequestChallenges
+	(*UserAgent)(nil),                      // 27: zitadel.session.v2.UserAgent
+	(*durationpb.Duration)(nil),            // 28: google.protobuf.Duration
+	(*v2.Details)(nil),                     // 29: zitadel.object.v2.Details
+	(*Challenges)(nil),                     // 30: zitadel.session.v2.Challenges
+	(*Assurance)(nil),                      // 31: zitadel.session.v2.Assurance
+	(*InsufficientUserAuthentication)(nil), // 32: zitadel.session.v2.InsufficientUserAuthentication
+	(*structpb.Struct)(nil),                // 33: google.protobuf.Struct
 }
 var file_zitadel_session_v2_session_service_proto_depIdxs = []int32{
 	20, // 0: zitadel.session.v2.ListSessionsRequest.query:type_name -> zitadel.object.v2.ListQuery
@@ -1326,45 +1381,50 @@ var file_zitadel_session_v2_session_service_proto_depIdxs = []int32{
 	22, // 2: zitadel.session.v2.ListSessionsRequest.sorting_column:type_name -> zitadel.session.v2.SessionFieldName
 	23, // 3: zitadel.session.v2.ListSessionsResponse.details:type_name -> zitadel.object.v2.ListDetails
 	24, // 4: zitadel.session.v2.ListSessionsResponse.sessions:type_name -> zitadel.session.v2.Session
-	24, // 5: zitadel.session.v2.GetSessionResponse.session:type_name -> zitadel.session.v2.Session
-	10, // 6: zitadel.session.v2.CreateSessionRequest.checks:type_name -> zitadel.session.v2.Checks
-	18, // 7: zitadel.session.v2.CreateSessionRequest.metadata:type_name -> zitadel.session.v2.CreateSessionRequest.MetadataEntry
-	25, // 8: zitadel.session.v2.CreateSessionRequest.challenges:type_name -> zitadel.session.v2.RequestChallenges
-	26, // 9: zitadel.session.v2.CreateSessionRequest.user_agent:type_name -> zitadel.session.v2.UserAgent
-	27, // 10: zitadel.session.v2.CreateSessionRequest.lifetime:type_name -> google.protobuf.Duration
-	28, // 11: zitadel.session.v2.CreateSessionResponse.details:type_name -> zitadel.object.v2.Details
-	29, // 12: zitadel.session.v2.CreateSessionResponse.challenges:type_name -> zitadel.session.v2.Challenges
-	10, // 13: zitadel.session.v2.SetSessionRequest.checks:type_name -> zitadel.session.v2.Checks
-	19, // 14: zitadel.session.v2.SetSessionRequest.metadata:type_name -> zitadel.session.v2.SetSessionRequest.MetadataEntry
-	25, // 15: zitadel.session.v2.SetSessionRequest.challenges:type_name -> zitadel.session.v2.RequestChallenges
-	27, // 16: zitadel.session.v2.SetSessionRequest.lifetime:type_name -> google.protobuf.Duration
-	28, // 17: zitadel.session.v2.SetSessionResponse.details:type_name -> zitadel.object.v2.Details
-	29, // 18: zitadel.session.v2.SetSessionResponse.challenges:type_name -> zitadel.session.v2.Challenges
-	28, // 19: zitadel.session.v2.DeleteSessionResponse.details:type_name -> zitadel.object.v2.Details
-	11, // 20: zitadel.session.v2.Checks.user:type_name -> zitadel.session.v2.CheckUser
-	12, // 21: zitadel.session.v2.Checks.password:type_name -> zitadel.session.v2.CheckPassword
-	13, // 22: zitadel.session.v2.Checks.web_auth_n:type_name -> zitadel.session.v2.CheckWebAuthN
-	14, // 23: zitadel.session.v2.Checks.idp_intent:type_name -> zitadel.session.v2.CheckIDPIntent
-	15, // 24: zitadel.session.v2.Checks.totp:type_name -> zitadel.session.v2.CheckTOTP
-	16, // 25: zitadel.session.v2.Checks.otp_sms:type_name -> zitadel.session.v2.CheckOTP
-	16, // 26: zitadel.session.v2.Checks.otp_email:type_name -> zitadel.session.v2.CheckOTP
-	17, // 27: zitadel.session.v2.Checks.recovery_code:type_name -> zitadel.session.v2.CheckRecoveryCode
-	30, // 28: zitadel.session.v2.CheckWebAuthN.credential_assertion_data:type_name -> google.protobuf.Struct
-	0,  // 29: zitadel.session.v2.SessionService.ListSessions:input_type -> zitadel.session.v2.ListSessionsRequest
-	2,  // 30: zitadel.session.v2.SessionService.GetSession:input_type -> zitadel.session.v2.GetSessionRequest
-	4,  // 31: zitadel.session.v2.SessionService.CreateSession:input_type -> zitadel.session.v2.CreateSessionRequest
-	6,  // 32: zitadel.session.v2.SessionService.SetSession:input_type -> zitadel.session.v2.SetSessionRequest
-	8,  // 33: zitadel.session.v2.SessionService.DeleteSession:input_type -> zitadel.session.v2.DeleteSessionRequest
-	1,  // 34: zitadel.session.v2.SessionService.ListSessions:output_type -> zitadel.session.v2.ListSessionsResponse
-	3,  // 35: zitadel.session.v2.SessionService.GetSession:output_type -> zitadel.session.v2.GetSessionResponse
-	5,  // 36: zitadel.session.v2.SessionService.CreateSession:output_type -> zitadel.session.v2.CreateSessionResponse
-	7,  // 37: zitadel.session.v2.SessionService.SetSession:output_type -> zitadel.session.v2.SetSessionResponse
-	9,  // 38: zitadel.session.v2.SessionService.DeleteSession:output_type -> zitadel.session.v2.DeleteSessionResponse
-	34, // [34:39] is the sub-list for method output_type
-	29, // [29:34] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	25, // 5: zitadel.session.v2.GetSessionRequest.require:type_name -> zitadel.session.v2.Requirement
+	24, // 6: zitadel.session.v2.GetSessionResponse.session:type_name -> zitadel.session.v2.Session
+	10, // 7: zitadel.session.v2.CreateSessionRequest.checks:type_name -> zitadel.session.v2.Checks
+	18, // 8: zitadel.session.v2.CreateSessionRequest.metadata:type_name -> zitadel.session.v2.CreateSessionRequest.MetadataEntry
+	26, // 9: zitadel.session.v2.CreateSessionRequest.challenges:type_name -> zitadel.session.v2.RequestChallenges
+	27, // 10: zitadel.session.v2.CreateSessionRequest.user_agent:type_name -> zitadel.session.v2.UserAgent
+	28, // 11: zitadel.session.v2.CreateSessionRequest.lifetime:type_name -> google.protobuf.Duration
+	29, // 12: zitadel.session.v2.CreateSessionResponse.details:type_name -> zitadel.object.v2.Details
+	30, // 13: zitadel.session.v2.CreateSessionResponse.challenges:type_name -> zitadel.session.v2.Challenges
+	31, // 14: zitadel.session.v2.CreateSessionResponse.assurance:type_name -> zitadel.session.v2.Assurance
+	10, // 15: zitadel.session.v2.SetSessionRequest.checks:type_name -> zitadel.session.v2.Checks
+	19, // 16: zitadel.session.v2.SetSessionRequest.metadata:type_name -> zitadel.session.v2.SetSessionRequest.MetadataEntry
+	26, // 17: zitadel.session.v2.SetSessionRequest.challenges:type_name -> zitadel.session.v2.RequestChallenges
+	28, // 18: zitadel.session.v2.SetSessionRequest.lifetime:type_name -> google.protobuf.Duration
+	25, // 19: zitadel.session.v2.SetSessionRequest.require:type_name -> zitadel.session.v2.Requirement
+	29, // 20: zitadel.session.v2.SetSessionResponse.details:type_name -> zitadel.object.v2.Details
+	30, // 21: zitadel.session.v2.SetSessionResponse.challenges:type_name -> zitadel.session.v2.Challenges
+	31, // 22: zitadel.session.v2.SetSessionResponse.assurance:type_name -> zitadel.session.v2.Assurance
+	32, // 23: zitadel.session.v2.SetSessionResponse.unmet:type_name -> zitadel.session.v2.InsufficientUserAuthentication
+	29, // 24: zitadel.session.v2.DeleteSessionResponse.details:type_name -> zitadel.object.v2.Details
+	11, // 25: zitadel.session.v2.Checks.user:type_name -> zitadel.session.v2.CheckUser
+	12, // 26: zitadel.session.v2.Checks.password:type_name -> zitadel.session.v2.CheckPassword
+	13, // 27: zitadel.session.v2.Checks.web_auth_n:type_name -> zitadel.session.v2.CheckWebAuthN
+	14, // 28: zitadel.session.v2.Checks.idp_intent:type_name -> zitadel.session.v2.CheckIDPIntent
+	15, // 29: zitadel.session.v2.Checks.totp:type_name -> zitadel.session.v2.CheckTOTP
+	16, // 30: zitadel.session.v2.Checks.otp_sms:type_name -> zitadel.session.v2.CheckOTP
+	16, // 31: zitadel.session.v2.Checks.otp_email:type_name -> zitadel.session.v2.CheckOTP
+	17, // 32: zitadel.session.v2.Checks.recovery_code:type_name -> zitadel.session.v2.CheckRecoveryCode
+	33, // 33: zitadel.session.v2.CheckWebAuthN.credential_assertion_data:type_name -> google.protobuf.Struct
+	0,  // 34: zitadel.session.v2.SessionService.ListSessions:input_type -> zitadel.session.v2.ListSessionsRequest
+	2,  // 35: zitadel.session.v2.SessionService.GetSession:input_type -> zitadel.session.v2.GetSessionRequest
+	4,  // 36: zitadel.session.v2.SessionService.CreateSession:input_type -> zitadel.session.v2.CreateSessionRequest
+	6,  // 37: zitadel.session.v2.SessionService.SetSession:input_type -> zitadel.session.v2.SetSessionRequest
+	8,  // 38: zitadel.session.v2.SessionService.DeleteSession:input_type -> zitadel.session.v2.DeleteSessionRequest
+	1,  // 39: zitadel.session.v2.SessionService.ListSessions:output_type -> zitadel.session.v2.ListSessionsResponse
+	3,  // 40: zitadel.session.v2.SessionService.GetSession:output_type -> zitadel.session.v2.GetSessionResponse
+	5,  // 41: zitadel.session.v2.SessionService.CreateSession:output_type -> zitadel.session.v2.CreateSessionResponse
+	7,  // 42: zitadel.session.v2.SessionService.SetSession:output_type -> zitadel.session.v2.SetSessionResponse
+	9,  // 43: zitadel.session.v2.SessionService.DeleteSession:output_type -> zitadel.session.v2.DeleteSessionResponse
+	39, // [39:44] is the sub-list for method output_type
+	34, // [34:39] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_zitadel_session_v2_session_service_proto_init() }
@@ -1372,6 +1432,7 @@ func file_zitadel_session_v2_session_service_proto_init() {
 	if File_zitadel_session_v2_session_service_proto != nil {
 		return
 	}
+	file_zitadel_session_v2_assurance_proto_init()
 	file_zitadel_session_v2_challenge_proto_init()
 	file_zitadel_session_v2_session_proto_init()
 	file_zitadel_session_v2_session_service_proto_msgTypes[2].OneofWrappers = []any{}

@@ -400,6 +400,35 @@ func (m *GetSessionRequest) validate(all bool) error {
 		errors = append(errors, err)
 	}
 
+	if all {
+		switch v := interface{}(m.GetRequire()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, GetSessionRequestValidationError{
+					field:  "Require",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, GetSessionRequestValidationError{
+					field:  "Require",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetRequire()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return GetSessionRequestValidationError{
+				field:  "Require",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
 	if m.SessionToken != nil {
 
 		if l := utf8.RuneCountInString(m.GetSessionToken()); l < 1 || l > 200 {
@@ -935,6 +964,35 @@ func (m *CreateSessionResponse) validate(all bool) error {
 		}
 	}
 
+	if all {
+		switch v := interface{}(m.GetAssurance()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, CreateSessionResponseValidationError{
+					field:  "Assurance",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, CreateSessionResponseValidationError{
+					field:  "Assurance",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetAssurance()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return CreateSessionResponseValidationError{
+				field:  "Assurance",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
 	if len(errors) > 0 {
 		return CreateSessionResponseMultiError(errors)
 	}
@@ -1104,6 +1162,35 @@ func (m *SetSessionRequest) validate(all bool) error {
 		if err := v.Validate(); err != nil {
 			return SetSessionRequestValidationError{
 				field:  "Challenges",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if all {
+		switch v := interface{}(m.GetRequire()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, SetSessionRequestValidationError{
+					field:  "Require",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, SetSessionRequestValidationError{
+					field:  "Require",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetRequire()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return SetSessionRequestValidationError{
+				field:  "Require",
 				reason: "embedded message failed validation",
 				cause:  err,
 			}
@@ -1300,6 +1387,64 @@ func (m *SetSessionResponse) validate(all bool) error {
 		if err := v.Validate(); err != nil {
 			return SetSessionResponseValidationError{
 				field:  "Challenges",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if all {
+		switch v := interface{}(m.GetAssurance()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, SetSessionResponseValidationError{
+					field:  "Assurance",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, SetSessionResponseValidationError{
+					field:  "Assurance",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetAssurance()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return SetSessionResponseValidationError{
+				field:  "Assurance",
+				reason: "embedded message failed validation",
+				cause:  err,
+			}
+		}
+	}
+
+	if all {
+		switch v := interface{}(m.GetUnmet()).(type) {
+		case interface{ ValidateAll() error }:
+			if err := v.ValidateAll(); err != nil {
+				errors = append(errors, SetSessionResponseValidationError{
+					field:  "Unmet",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		case interface{ Validate() error }:
+			if err := v.Validate(); err != nil {
+				errors = append(errors, SetSessionResponseValidationError{
+					field:  "Unmet",
+					reason: "embedded message failed validation",
+					cause:  err,
+				})
+			}
+		}
+	} else if v, ok := interface{}(m.GetUnmet()).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return SetSessionResponseValidationError{
+				field:  "Unmet",
 				reason: "embedded message failed validation",
 				cause:  err,
 			}

@@ -1,16 +1,15 @@
-package main
+package apitest
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"testing"
-
-	"github.com/stepup-auth/stepup/functions/api/apitest"
 )
 
-// deploy is apitest.Deploy with an error instead of a failed test.
-func deploy(ctx context.Context, dir string) (env []string, err error) {
+// DeployForGood is Deploy for a command: it returns an error where a test would fail, and
+// what it makes lasts until this process ends, but for the files, which are in dir.
+func DeployForGood(ctx context.Context, dir string) (env []string, err error) {
 	defer func() {
 		switch thrown := recover().(type) {
 		case nil:
@@ -20,7 +19,7 @@ func deploy(ctx context.Context, dir string) (env []string, err error) {
 			panic(thrown)
 		}
 	}()
-	return apitest.Deploy(kit{ctx: ctx, dir: dir}), nil //nolint:contextcheck // the kit carries it
+	return Deploy(kit{ctx: ctx, dir: dir}), nil //nolint:contextcheck // the kit carries it
 }
 
 // kit is the part of testing.TB that test kits use to set something up. The
