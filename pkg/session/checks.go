@@ -83,7 +83,7 @@ func (d *decision) bind() {
 		VerifiedAt:   d.now,
 		Epoch:        d.user.Guard.EpochOf(d.session.Agent.Fingerprint),
 	}
-	d.changed = true
+	d.changed, d.bound = true, true
 }
 
 func (d *decision) checkPassword(ctx context.Context, _ Checks) (*fault.Fault, error) {

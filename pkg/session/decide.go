@@ -36,6 +36,8 @@ type decision struct {
 	session *Session
 	user    *user.User // nil when the session has none and none was named
 	changed bool       // the session is to be written, with a new token
+	bound   bool       // a user was named, for the first time or again
+	peers   []*Session // of the user, when there may be too many
 	held    bool       // the gate stayed closed
 	rely    bool       // a secret was right, which may be told only while the user is as loaded
 	checked []user.Check
@@ -162,6 +164,9 @@ func (d *decision) advance() (err error) {
 		return nil
 	}
 	d.session.limit(d.config.Limits, d.now)
+	if d.bound {
+		d.admit()
+	}
 	d.session.Sequence++
 	d.session.Revision++
 	d.session.Changed = d.now

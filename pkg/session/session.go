@@ -68,6 +68,9 @@ type UserFactor struct {
 	// Epoch is the user's epoch at the check, for the session's user agent; see
 	// user.Guard.
 	Epoch int64
+	// Counted says that the session counts for the limit per user; it is over when it is
+	// no longer among those that the user's guard admits.
+	Counted bool
 }
 
 // KeyFactor is the last assertion of a passkey or U2F key.
@@ -123,13 +126,14 @@ func (s *Session) Expired(now time.Time) bool {
 }
 
 // Ended reports whether the session is over for good: deleted, or ended with others of
-// its user, who may have been locked, deactivated or deleted. The guard is the bound
+// its user, who may have been locked, deactivated or deleted, or one too many. The guard is the bound
 // user's, nil when there is none.
 func (s *Session) Ended(guard *user.Guard) bool {
 	if !s.TerminatedAt.IsZero() {
 		return true
 	}
-	return s.Bound() && (guard == nil || guard.EpochOf(s.Agent.Fingerprint) != s.Factors.User.Epoch)
+	u := s.Factors.User
+	return s.Bound() && (guard == nil || guard.EpochOf(s.Agent.Fingerprint) != u.Epoch || u.Counted && !guard.Admits(s.ID))
 }
 
 // HasToken reports in constant time whether the token id is the current one.

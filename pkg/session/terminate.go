@@ -75,6 +75,9 @@ func (c Terminate) change(l Loaded, now time.Time) (change Change, every bool) {
 		change.Old, change.New = l.Session, l.Session.Clone()
 		change.New.Revision++
 		change.New.Factors.User.Epoch = change.NewUser.Guard.EpochOf(l.Session.Agent.Fingerprint)
+		if l.Session.Factors.User.Counted && every {
+			change.NewUser.Guard.Sessions = []string{c.KeepID}
+		}
 	}
 	return change, every
 }

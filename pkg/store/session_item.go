@@ -111,6 +111,7 @@ func putFactors(r *record, f session.Factors) {
 	put(u, attrID, f.User.ID)
 	put(u, attrOrg, f.User.Organization)
 	put(u, attrEpoch, f.User.Epoch)
+	put(u, attrCounted, f.User.Counted)
 	u.putTime(attrAt, f.User.VerifiedAt)
 	r.putMap(attrUserFactor, u.item)
 	r.putMap(attrKeyFactor, keyFactorMap(f.Key))
@@ -220,6 +221,7 @@ func decodeFactors(r *record) session.Factors {
 		ID:           get[string](u, attrID),
 		Organization: get[string](u, attrOrg),
 		Epoch:        get[int64](u, attrEpoch),
+		Counted:      get[bool](u, attrCounted),
 		VerifiedAt:   u.getTime(attrAt),
 	}, Key: decodeKeyFactor(r)}
 	for name, at := range factorTimes(&f) {

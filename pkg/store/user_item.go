@@ -36,6 +36,7 @@ const (
 	attrPasswordChanged = "pwat"
 	attrStep            = "step" // last accepted step of the authenticator app
 	attrAgents          = "eps"  // epochs by user agent
+	attrSessions        = "ses"
 	attrAttempts        = "att"
 	attrFailures        = "n"
 	attrLockedUntil     = "til"
@@ -106,6 +107,9 @@ func guardItem(g *user.Guard, marker []byte) table.Item {
 	put(r, attrState, int64(g.State))
 	put(r, attrEpoch, g.Epoch)
 	r.putMap(attrAgents, agentEpochs(g.Agents))
+	if len(g.Sessions) > 0 {
+		r.item[attrSessions] = stringList(g.Sessions)
+	}
 	r.putTime(attrPasswordChanged, g.PasswordChanged)
 	put(r, attrStep, int64(g.TOTPStep))
 	attempts := make(map[string]any, len(g.Attempts))
@@ -151,6 +155,7 @@ func decodeGuard(id string, item table.Item) (*user.Guard, error) {
 	}
 	decodeGuardCodes(r, g)
 	decodeAgentEpochs(r, g)
+	g.Sessions = decodeStrings(r, attrSessions)
 	attempts := r.nested(attrAttempts)
 	for kind := range attempts.item {
 		a := attempts.nested(kind)

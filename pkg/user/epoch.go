@@ -3,6 +3,7 @@ package user
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"slices"
 	"time"
 )
 
@@ -49,8 +50,19 @@ func (u *User) EndSessionsOf(fingerprint string, now time.Time) (all bool) {
 // was deleted and is used again, so a session of a former life never revives.
 func (u *User) endSessions(now time.Time) {
 	u.Guard.Epoch = u.Guard.nextEpoch(now)
-	u.Guard.Agents = nil
+	u.Guard.Agents, u.Guard.Sessions = nil, nil
 }
+
+// Admit lets a session count for the limit per user. The others are those before it that
+// are alive, in their order; the oldest beyond the limit are over with this write.
+func (u *User) Admit(sessionID string, others []string, limit int, now time.Time) {
+	all := append(slices.Clone(others), sessionID)
+	u.Guard.Sessions = all[max(0, len(all)-limit):]
+	u.touch(now)
+}
+
+// Admits reports whether a session that counts for the limit is within it.
+func (g *Guard) Admits(sessionID string) bool { return slices.Contains(g.Sessions, sessionID) }
 
 // nextEpoch returns one that was never drawn for the user.
 func (g *Guard) nextEpoch(now time.Time) int64 {

@@ -96,6 +96,9 @@ type Guard struct {
 	// Agents are the epochs of the user agents whose sessions were ended apart from the
 	// others since, by a key of their fingerprints; see EpochOf.
 	Agents map[string]int64
+	// Sessions are those that count for the limit per user and are within it, the oldest
+	// first; see Admit.
+	Sessions []string
 	// PasswordChanged is when the password was last set; password factors from
 	// before then no longer count.
 	PasswordChanged time.Time
@@ -145,6 +148,7 @@ func (u *User) Clone() *User {
 func (g *Guard) Clone() *Guard {
 	c := *g
 	c.Agents = maps.Clone(g.Agents)
+	c.Sessions = slices.Clone(g.Sessions)
 	c.Attempts = maps.Clone(g.Attempts)
 	c.Codes = maps.Clone(g.Codes)
 	c.RecoveryCodes = slices.Clone(g.RecoveryCodes)
