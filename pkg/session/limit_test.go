@@ -6,6 +6,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/otp"
+	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/user"
@@ -178,4 +179,25 @@ func TestS4_TheLimitsOfAConfigurationComeAndGo(t *testing.T) {
 	strict.wantEnd(asked, day)
 	strict.Set(t, endless, metadata("k", "v"))
 	strict.wantEnd(endless, 0)
+}
+
+func TestS3_S4_AKeyOfOneDeviceHasTheLimitsOfAAL3(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		synced bool
+		idle   time.Duration
+	}{"bound to its device": {false, 15 * time.Minute}, "synced": {true, time.Hour}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := apptest.New(t, apptest.Options{Env: map[string]string{
+				"STEPUP_RELYING_PARTIES": rpID + "=https://login.example.com", "STEPUP_SESSION_LIMITS": "nist",
+			}})
+			h := holdMade(t, s, heldKey{kind: passkey.Passkey, synced: c.synced, loginName: "ada"})
+			_, err := h.set(h.sign(h.demand()))
+			check(t, err)
+			if end := h.View(t, h.session).ExpiresAt; !end.Equal(h.Clock.Now().Add(c.idle)) {
+				t.Errorf("it ends at %v, want %v after now", end, c.idle)
+			}
+		})
+	}
 }
