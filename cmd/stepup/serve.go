@@ -18,6 +18,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/notify"
+	"github.com/stepup-auth/stepup/pkg/server/reflection"
 )
 
 // serve runs the service as it runs in a container.
@@ -43,7 +44,9 @@ type opened struct {
 }
 
 func (p place) open(ctx context.Context, c config.Config, logger *slog.Logger) (*opened, error) {
-	ambient := app.Ambient{Logger: logger, Metrics: p.metrics, Now: time.Now, Random: rand.Reader, Sender: p.sender}
+	ambient := app.Ambient{
+		Logger: logger, Metrics: p.metrics, Now: time.Now, Random: rand.Reader, Sender: p.sender, Reflection: reflection.Mount,
+	}
 	if c.Table == "" {
 		e, err := app.InFolder(p.Data, c, ambient)
 		if err != nil {

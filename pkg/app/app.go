@@ -27,8 +27,8 @@ import (
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
-// Parts are what differs between the places where the service runs; all but SignedBy and
-// Metrics are required.
+// Parts are what differs between the places where the service runs; all but SignedBy,
+// Reflection and Metrics are required.
 type Parts struct {
 	Config config.Config
 	Table  table.Table
@@ -39,7 +39,9 @@ type Parts struct {
 	Sender notify.Router
 	// SignedBy tells whose signature the gateway in front verified; nil where none does.
 	SignedBy func(*http.Request) (arn string, ok bool)
-	Logger   *slog.Logger
+	// Reflection is as in server.Config.
+	Reflection func(mux *http.ServeMux, services []string)
+	Logger     *slog.Logger
 	// Metrics takes the lines that CloudWatch reads metrics from. Nil, or a configuration
 	// that gives them no name, writes none.
 	Metrics io.Writer
@@ -122,7 +124,7 @@ func New(p Parts) (*App, error) {
 	}
 	handler, err := server.New(server.Config{
 		Sessions: a.Sessions, Users: a.Users, Intents: a.Intents, Keys: a.Keys,
-		SignedBy: p.SignedBy, Principals: p.Config.IAMRoles,
+		SignedBy: p.SignedBy, Reflection: p.Reflection, Principals: p.Config.IAMRoles,
 		Instance: p.Config.Instance, RelyingParties: p.Config.RelyingParties, Origins: p.Config.Origins, Timeout: p.Config.Timeout,
 		Logger: p.Logger, Now: p.Now, Random: p.Random, Failed: countFault,
 	})

@@ -18,7 +18,6 @@ import (
 
 	"connectrpc.com/connect"
 	"connectrpc.com/grpchealth"
-	"connectrpc.com/grpcreflect"
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
@@ -34,8 +33,8 @@ import (
 // MaxBody is the largest request body in bytes, on every protocol.
 const MaxBody = 1 << 20
 
-// Config holds what the handler needs; all fields but SignedBy, Principals, Origins and
-// Failed are required.
+// Config holds what the handler needs; all fields but SignedBy, Principals, Origins,
+// Failed and Reflection are required.
 type Config struct {
 	Sessions *session.Service
 	Users    *user.Service
@@ -58,8 +57,11 @@ type Config struct {
 	Origins []string
 	// Timeout bounds one request.
 	Timeout time.Duration
-	Logger  *slog.Logger
-	Now     func() time.Time
+	// Reflection adds routes that describe the services; nil where streams cannot be
+	// carried.
+	Reflection func(mux *http.ServeMux, services []string)
+	Logger     *slog.Logger
+	Now        func() time.Time
 	// Random feeds request ids.
 	Random io.Reader
 	// Failed, unless nil, hears of the fault that a request was answered with.
@@ -90,9 +92,9 @@ func New(c Config) (http.Handler, error) {
 	mux.Handle(userv2connect.NewUserServiceHandler(users, options...))
 	mux.Handle(sessionv1connect.NewSessionServiceHandler(sessions, options...))
 	mux.Handle(grpchealth.NewHandler(grpchealth.NewStaticChecker(names...)))
-	reflector := grpcreflect.NewStaticReflector(append(names, grpchealth.HealthV1ServiceName)...)
-	mux.Handle(grpcreflect.NewHandlerV1(reflector))
-	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector))
+	if c.Reflection != nil {
+		c.Reflection(mux, append(names, grpchealth.HealthV1ServiceName))
+	}
 	return c.wrap(route(unicodePath(limitBody(rest)), mux)), nil
 }
 
