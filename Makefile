@@ -100,13 +100,13 @@ lint: $(BUF) $(LINTER) $(VALIDATE) ## check Go and proto files
 
 .PHONY: generate
 generate: fresh ## write pkg/gen from proto, and the list of common passwords
-	rm -rf pkg/gen/zitadel
-	cp -R $(CACHE)/gen/pkg/gen/zitadel pkg/gen/zitadel
+	rm -rf $(GENERATED)
+	@for folder in $(GENERATED); do cp -R $(CACHE)/gen/$$folder $$folder; done
 	cp $(CACHE)/gen/$(COMMON) $(COMMON)
 
 .PHONY: check-generate
 check-generate: fresh ## fail when a generated file is out of date
-	@diff -r $(CACHE)/gen/pkg/gen/zitadel pkg/gen/zitadel && diff $(CACHE)/gen/$(COMMON) $(COMMON) \
+	@(for file in $(GENERATED) $(COMMON); do diff -r $(CACHE)/gen/$$file $$file || exit 1; done) \
 		|| { echo "generated files are out of date: run make generate" >&2; exit 1; }
 
 # Generates beside the tree, so that a failure leaves the tree alone.
@@ -117,6 +117,9 @@ fresh: $(BUF) $(PLUGINS) $(VALIDATE)
 	mkdir -p $(CACHE)/gen/$(dir $(COMMON))
 	cd tools/passwords && $(GO) mod download && awk 'length($$1) >= 8 { print $$1 }' \
 		"$$($(GO) list -m -f '{{.Dir}}' github.com/trustelem/zxcvbn)/data/passwords.txt" | LC_ALL=C sort > $(CACHE)/gen/$(COMMON)
+
+# One folder for each root of the proto packages.
+GENERATED := pkg/gen/zitadel pkg/gen/stepup
 
 # Passwords that leaked, by how often, in a module that tools/passwords pins. Shorter
 # ones than the policy's least minimum are refused anyway.

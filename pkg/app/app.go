@@ -115,8 +115,9 @@ func New(p Parts) (*App, error) {
 			Checked: countChecks,
 		}),
 		Sessions: session.New(session.Config{
-			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, RelyingParties: p.Config.RelyingParties,
-			Sending: limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
+			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, Limits: p.Config.SessionLimits, PerUser: p.Config.SessionsPerUser,
+			RelyingParties: p.Config.RelyingParties,
+			Sending:        limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
 			Checked: countChecks,
 		}),
 		Intents: intent.New(intent.Config{

@@ -14,6 +14,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/password"
 	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -111,6 +112,10 @@ var settings = map[string]setting{
 	"STEPUP_LOCKOUT_FIRST_DELAY": {"1m", func(c *config.Config) { c.Lockout.FirstDelay = time.Minute }, append([]string{"1ms", "2h"}, badDurations...)},
 	"STEPUP_LOCKOUT_MAX_DELAY":   {"2h", func(c *config.Config) { c.Lockout.MaxDelay = 2 * time.Hour }, append([]string{"1s"}, badDurations...)},
 	"STEPUP_LOCKOUT_USER_AT":     {"5", func(c *config.Config) { c.Lockout.LockUserAt = 5 }, append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SESSION_LIMITS": {"0, 24h/1h ,12h/15m", func(c *config.Config) {
+		c.SessionLimits = session.Limits{{}, {Max: 24 * time.Hour, Idle: time.Hour}, {Max: 12 * time.Hour, Idle: 15 * time.Minute}}
+	}, []string{"canary", "24h", "1h,2h", "1h,2h,3h,4h", "1h,2h,3", "1h,2h,3h/", "1h,2h/-1s,3h", "-1h,2h,3h", "1h,1h/2h,3h", ",,"}},
+	"STEPUP_SESSIONS_PER_USER":   {"3", func(c *config.Config) { c.SessionsPerUser = 3 }, append([]string{"-1", "51"}, badNumbers...)},
 	"STEPUP_PASSWORD_MIN_LENGTH": {"15", func(c *config.Config) { c.Passwords.MinLength = 15 }, append([]string{"-1", "7", "201"}, badNumbers...)},
 	"STEPUP_PASSWORD_BLOCKLIST":  {"/opt/passwords.txt", func(c *config.Config) { c.PasswordBlocklist = "/opt/passwords.txt" }, nil},
 	"STEPUP_HASH_MEMORY_KIB":     {"65536", func(c *config.Config) { c.Hashing.MemoryKiB = 65536 }, append([]string{"-1", "4294967296"}, badNumbers...)},

@@ -21,6 +21,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/gen/stepup/session/v1/sessionv1connect"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2/sessionv2connect"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2/userv2connect"
 	"github.com/stepup-auth/stepup/pkg/intent"
@@ -81,7 +82,7 @@ func New(c Config) (http.Handler, error) {
 		connect.WithRecover(func(_ context.Context, _ connect.Spec, _ http.Header, thrown any) error { return panicked(thrown) }),
 		connect.WithReadMaxBytes(MaxBody),
 	}
-	names := []string{sessionv2connect.SessionServiceName, userv2connect.UserServiceName}
+	names := []string{sessionv2connect.SessionServiceName, userv2connect.UserServiceName, sessionv1connect.SessionServiceName}
 	mux := http.NewServeMux()
 	mux.Handle("/", http.HandlerFunc(notFound))
 	mux.HandleFunc("GET /debug/healthz", healthy)
@@ -89,6 +90,7 @@ func New(c Config) (http.Handler, error) {
 	mux.HandleFunc("GET "+CallbackPath, callback(c.Intents))
 	mux.Handle(sessionv2connect.NewSessionServiceHandler(sessions, options...))
 	mux.Handle(userv2connect.NewUserServiceHandler(users, options...))
+	mux.Handle(sessionv1connect.NewSessionServiceHandler(sessions, options...))
 	mux.Handle(grpchealth.NewHandler(grpchealth.NewStaticChecker(names...)))
 	if c.Reflection != nil {
 		c.Reflection(mux, append(names, grpchealth.HealthV1ServiceName))
@@ -100,7 +102,7 @@ func New(c Config) (http.Handler, error) {
 // row, and with it a token in the query.
 func route(rest, others http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/v2/") {
+		if strings.HasPrefix(r.URL.Path, "/v2/") || strings.HasPrefix(r.URL.Path, "/stepup/") {
 			rest.ServeHTTP(w, r)
 			return
 		}
