@@ -155,7 +155,9 @@ func decodeGuard(id string, item table.Item) (*user.Guard, error) {
 	}
 	decodeGuardCodes(r, g)
 	decodeAgentEpochs(r, g)
-	g.Sessions = decodeStrings(r, attrSessions)
+	if len(get[[]any](r, attrSessions)) > 0 {
+		g.Sessions = decodeStrings(r, attrSessions)
+	}
 	attempts := r.nested(attrAttempts)
 	for kind := range attempts.item {
 		a := attempts.nested(kind)
