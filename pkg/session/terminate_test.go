@@ -257,7 +257,7 @@ func TestS6_NothingIsAliveAfterATerminationAmongSteps(t *testing.T) {
 						_, err := s.Sessions.Terminate(t.Context(), apptest.Admin(), ended)
 						return session.Result{}, err
 					case i%3 == 0:
-						return s.TrySet(old[i%len(old)].SessionID, apptest.NamedGuess(u.ID, apptest.Password))
+						return s.TrySet(old[i%len(old)].SessionID, apptest.Named(u.ID))
 					default:
 						return s.TrySet(old[i%len(old)].SessionID, session.Step{Metadata: map[string][]byte{"k": fmt.Append(nil, i)}})
 					}
