@@ -69,6 +69,14 @@ bench: $(EMULATORS) ## run the benchmarks
 bench-cold: $(EMULATORS) ## measure starts, calls, memory and size of the functions, beside one that does nothing
 	$(GO) run ./test/coldstart
 
+# PROVE_SEED repeats a workload; what the clients meet depends on the machine as well.
+.PHONY: prove
+prove: $(EMULATORS) ## look for histories and sequences that must not be, for PROVE_FOR (30s) per model and store
+	$(GO) test -race -count 1 -timeout 0 -v ./test/prove -prove.for $(PROVE_FOR) -prove.seed $(PROVE_SEED)
+
+PROVE_FOR ?= 30s
+PROVE_SEED ?= 1
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@for package in $$($(GO) list ./...); do \
