@@ -104,6 +104,10 @@ generate: fresh ## write pkg/gen from proto, and the list of common passwords
 	cp -R $(CACHE)/gen/pkg/gen/zitadel pkg/gen/zitadel
 	cp $(CACHE)/gen/$(COMMON) $(COMMON)
 
+.PHONY: security-bar
+security-bar: ## write docs/security-bar.md from the names of the tests
+	$(GO) test ./test/securitybar -run TestTheDocumentListsTheTestsOfToday -update
+
 .PHONY: check-generate
 check-generate: fresh ## fail when a generated file is out of date
 	@diff -r $(CACHE)/gen/pkg/gen/zitadel pkg/gen/zitadel && diff $(CACHE)/gen/$(COMMON) $(COMMON) \

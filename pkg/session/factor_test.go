@@ -32,7 +32,12 @@ const phone = "+41791234567"
 
 func enrol(t *testing.T, tb table.Table) *enrolled {
 	t.Helper()
-	s := apptest.New(t, apptest.Options{Table: tb})
+	return enrolWith(t, apptest.Options{Table: tb})
+}
+
+func enrolWith(t *testing.T, o apptest.Options) *enrolled {
+	t.Helper()
+	s := apptest.New(t, o)
 	ctx, admin := t.Context(), apptest.Admin()
 	u, err := s.Users.Create(ctx, admin, user.Registration{
 		Username: "ada@example.com",
@@ -169,7 +174,7 @@ func (e *enrolled) race(sessions []string, step session.Step, ids ...string) int
 	return int(passed.Load())
 }
 
-func TestT3_O3_T6_EachSecretIsAcceptedExactlyOnceBy200ParallelSteps(t *testing.T) {
+func TestT3_O3_T6_Issue6452_EachSecretIsAcceptedExactlyOnceBy200ParallelSteps(t *testing.T) {
 	t.Parallel()
 	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
 		e := enrol(t, tb)
@@ -191,7 +196,7 @@ func TestT3_O3_T6_EachSecretIsAcceptedExactlyOnceBy200ParallelSteps(t *testing.T
 	})
 }
 
-func TestO4_FiveWrongAnswersKillTheCode(t *testing.T) {
+func TestO4_CVE_2024_32868_CVE_2025_64102_FiveWrongAnswersKillTheCode(t *testing.T) {
 	t.Parallel()
 	for _, channel := range []sending.Channel{sending.SMS, sending.Email} {
 		t.Run(string(channel), func(t *testing.T) {
@@ -212,7 +217,7 @@ func TestO4_FiveWrongAnswersKillTheCode(t *testing.T) {
 	}
 }
 
-func TestO5_ANewCodeDoesNotResetTheCountOfFailures(t *testing.T) {
+func TestO5_O14_Authentik25496_ANewCodeDoesNotResetTheCountOfFailures(t *testing.T) {
 	t.Parallel()
 	e := enrol(t, nil)
 	for i := range 10 {
@@ -292,7 +297,7 @@ func TestAFailingCheckAmongOthersChangesNothingOfTheSession(t *testing.T) {
 	check(t, err)
 }
 
-func TestO9_OneOf100ParallelChallengesSendsAMessage(t *testing.T) {
+func TestO9_Issue12622_OneOf100ParallelChallengesSendsAMessage(t *testing.T) {
 	t.Parallel()
 	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
 		e := enrol(t, tb)
@@ -330,7 +335,7 @@ func TestAChallengeOverTheLimitSendsNothingAndChangesNothing(t *testing.T) {
 	check(t, err)
 }
 
-func TestO10_TheDailyCapOfAnAddressHoldsOverSessions(t *testing.T) {
+func TestO10_Authentik25496_TheDailyCapOfAnAddressHoldsOverSessions(t *testing.T) {
 	t.Parallel()
 	e := enrol(t, nil)
 	sent := 0
@@ -401,4 +406,53 @@ func TestAReplayedTOTPCodeDoesNotForgetFailures(t *testing.T) {
 		}
 	}
 	refused(t, totp(otp.Code(e.seed, e.Clock.Now().Add(otp.Step))), "COMMAND-SF3fg")
+}
+
+// What somebody learns from wrong answers at once is bounded by the cap of the code,
+// before the lock of the user.
+func TestO4_Keycloak2FA146_200ParallelWrongAnswersAreComparedFiveTimesAtMost(t *testing.T) {
+	t.Parallel()
+	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
+		e := enrol(t, tb)
+		code := e.ask(sending.SMS)
+		var compared atomic.Int64
+		var all sync.WaitGroup
+		for range 200 {
+			all.Go(func() {
+				_, err := e.set(answering(sending.SMS, wrongCode(code)))
+				switch id := fault.From(err).ID; id {
+				case "CODE-woT0xc":
+					compared.Add(1)
+				case "COMMAND-S34gh", fault.Conflict.ID: // the code is dead; others were faster
+				default:
+					t.Errorf("refused with %v", err)
+				}
+			})
+		}
+		all.Wait()
+		if n := compared.Load(); n < 1 || n > 5 {
+			t.Errorf("%d wrong answers were told to be wrong, want 5 at most", n)
+		}
+		_, err := e.set(answering(sending.SMS, code))
+		if compared.Load() == 5 {
+			refused(t, err, "COMMAND-S34gh")
+		}
+	})
+}
+
+func TestL6_ASpentBudgetOfOneChannelLeavesTheOtherAlone(t *testing.T) {
+	t.Parallel()
+	for spent, other := range map[sending.Channel]sending.Channel{sending.SMS: sending.Email, sending.Email: sending.SMS} {
+		t.Run(string(spent), func(t *testing.T) {
+			t.Parallel()
+			e := enrolWith(t, apptest.Options{Env: map[string]string{"STEPUP_SMS_BUDGET": "1", "STEPUP_MAIL_BUDGET": "1"}})
+			_, err := e.set(session.Step{Challenges: asking(spent, session.RequestCode{})})
+			check(t, err)
+			e.Clock.Advance(time.Minute)
+			_, err = e.set(session.Step{Challenges: asking(spent, session.RequestCode{})})
+			refused(t, err, sending.ErrBudget.ID)
+			_, err = e.set(session.Step{Challenges: asking(other, session.RequestCode{})})
+			check(t, err)
+		})
+	}
 }
