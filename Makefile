@@ -11,7 +11,8 @@ BIN := $(CURDIR)/.bin
 CACHE := $(CURDIR)/.cache
 VALIDATE := $(CACHE)/proto/validate/validate.proto
 
-# Each folder of tools/ is a module that pins programs; only passwords pins a list. Its
+# Each folder of tools/ is a module that pins programs; passwords pins a list, and openapi is
+# one of our own. Its
 # stamp carries the checksum of go.sum and not a time, so that a restored .bin counts as
 # built after a fresh checkout.
 tools = $(BIN)/.$(1)-$(firstword $(shell cksum < tools/$(1)/go.sum))
@@ -107,14 +108,19 @@ lint: $(BUF) $(LINTER) $(VALIDATE) ## check Go and proto files
 	$(BIN)/buf format --diff --exit-code proto
 
 .PHONY: generate
-generate: fresh ## write pkg/gen from proto, and the list of common passwords
+generate: fresh ## write pkg/gen from proto, the OpenAPI document too, and the list of common passwords
 	rm -rf $(GENERATED)
 	@for folder in $(GENERATED); do cp -R $(CACHE)/gen/$$folder $$folder; done
+	cp $(CACHE)/gen/$(OPENAPI) $(OPENAPI)
 	cp $(CACHE)/gen/$(COMMON) $(COMMON)
+
+.PHONY: security-bar
+security-bar: ## write docs/security-bar.md from the names of the tests
+	$(GO) test ./test/securitybar -run TestTheDocumentListsTheTestsOfToday -update
 
 .PHONY: check-generate
 check-generate: fresh ## fail when a generated file is out of date
-	@(for file in $(GENERATED) $(COMMON); do diff -r $(CACHE)/gen/$$file $$file || exit 1; done) \
+	@(for file in $(GENERATED) $(COMMON) $(OPENAPI); do diff -r $(CACHE)/gen/$$file $$file || exit 1; done) \
 		|| { echo "generated files are out of date: run make generate" >&2; exit 1; }
 
 # Generates beside the tree, so that a failure leaves the tree alone.
@@ -122,12 +128,16 @@ check-generate: fresh ## fail when a generated file is out of date
 fresh: $(BUF) $(PLUGINS) $(VALIDATE)
 	rm -rf $(CACHE)/gen
 	$(BIN)/buf generate --output $(CACHE)/gen
-	mkdir -p $(CACHE)/gen/$(dir $(COMMON))
+	mkdir -p $(CACHE)/gen/$(dir $(OPENAPI)) $(CACHE)/gen/$(dir $(COMMON))
+	cd tools/openapi && $(GO) run . < $(CACHE)/gen/openapi/contract.swagger.json > $(CACHE)/gen/$(OPENAPI)
 	cd tools/passwords && $(GO) mod download && awk 'length($$1) >= 8 { print $$1 }' \
 		"$$($(GO) list -m -f '{{.Dir}}' github.com/trustelem/zxcvbn)/data/passwords.txt" | LC_ALL=C sort > $(CACHE)/gen/$(COMMON)
 
 # One folder for each root of the proto packages.
 GENERATED := pkg/gen/zitadel pkg/gen/stepup
+
+# What GET /openapi.json answers.
+OPENAPI := pkg/gen/openapi/openapi.json
 
 # Passwords that leaked, by how often, in a module that tools/passwords pins. Shorter
 # ones than the policy's least minimum are refused anyway.

@@ -308,5 +308,10 @@ func carriage() []request {
 			header: map[string]string{"authorization": ""},
 			status: http.StatusOK, want: "ok",
 		},
+		{
+			file: "openapi", method: http.MethodGet, path: "/openapi.json",
+			header: map[string]string{"authorization": ""},
+			status: http.StatusOK, want: `"openapi": "3.0`,
+		},
 	}
 }

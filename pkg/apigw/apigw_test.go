@@ -223,7 +223,7 @@ func TestPathOfEveryFormMakesAValidRequestTarget(t *testing.T) {
 	}
 }
 
-func TestClientCannotClaimAnAddress(t *testing.T) {
+func TestL5_ClientCannotClaimAnAddress(t *testing.T) {
 	t.Parallel()
 	claims := []string{"Forwarded", "X-Forwarded-For", "x-forwarded-host", "X-FORWARDED-PROTO", "X-Real-IP"}
 	h := apigw.New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

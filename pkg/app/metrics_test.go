@@ -150,7 +150,7 @@ var checked = map[string]func(x *observed){
 	},
 }
 
-func TestChecksAreCountedByFactorAndOutcome(t *testing.T) {
+func TestG1_ChecksAreCountedByFactorAndOutcome(t *testing.T) {
 	t.Parallel()
 	for name, check := range checked {
 		t.Run(name, func(t *testing.T) {

@@ -181,9 +181,9 @@ func TestG2_NoSecretIsStoredOrLogged(t *testing.T) {
 	}
 }
 
-// TestG2_NoFactorIsStoredOrLogged gives a person every one-time factor and uses each of
+// TestO7_T1_T6_G2_NoFactorIsStoredOrLogged gives a person every one-time factor and uses each of
 // them rightly and wrongly, and searches the store and the log.
-func TestG2_NoFactorIsStoredOrLogged(t *testing.T) {
+func TestO7_T1_T6_G2_NoFactorIsStoredOrLogged(t *testing.T) {
 	t.Parallel()
 	tb := apptest.Bolt(t)
 	s := apptest.New(t, apptest.Options{Table: tb})
@@ -244,9 +244,9 @@ func TestG2_NoFactorIsStoredOrLogged(t *testing.T) {
 	}
 }
 
-// TestG2_NoCodeForAnAddressIsStoredOrLogged has codes sent and returned, answers some of
+// TestO7_G2_NoCodeForAnAddressIsStoredOrLogged has codes sent and returned, answers some of
 // them rightly and wrongly, and searches the store while they are open, and the log.
-func TestG2_NoCodeForAnAddressIsStoredOrLogged(t *testing.T) {
+func TestO7_G2_NoCodeForAnAddressIsStoredOrLogged(t *testing.T) {
 	t.Parallel()
 	tb := apptest.Bolt(t)
 	s := apptest.New(t, apptest.Options{Table: tb})

@@ -133,7 +133,7 @@ func tabled(t *testing.T, e assurance.Evidence) string {
 	return ""
 }
 
-func TestS10_O11_W5_EveryCombinationOfFactorsIsWorthWhatTheTableSays(t *testing.T) {
+func TestS10_O11_O12_W5_EveryCombinationOfFactorsIsWorthWhatTheTableSays(t *testing.T) {
 	t.Parallel()
 	seen := 0
 	for e := range everyCombination {

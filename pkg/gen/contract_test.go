@@ -376,3 +376,37 @@ func TestRequestsAreReadFromPathQueryAndBody(t *testing.T) {
 		})
 	}
 }
+
+// The time of a check, and the life of what it makes, are the server's: no call takes a
+// point in time, but for lists, which may be asked for what is older than one.
+func TestT5_NoRequestTellsTheTime(t *testing.T) {
+	t.Parallel()
+	for _, file := range []protoreflect.FileDescriptor{sessionv2.File_zitadel_session_v2_session_service_proto, userv2.File_zitadel_user_v2_user_service_proto} {
+		for i := range file.Services().Len() {
+			methods := file.Services().Get(i).Methods()
+			for j := range methods.Len() {
+				m := methods.Get(j)
+				if !strings.HasPrefix(string(m.Name()), "List") && tellsTime(m.Input(), make(map[protoreflect.FullName]bool)) {
+					t.Errorf("%s takes a point in time", m.FullName())
+				}
+			}
+		}
+	}
+	if !tellsTime((&sessionv2.Session{}).ProtoReflect().Descriptor(), make(map[protoreflect.FullName]bool)) {
+		t.Error("a session has times, and none is found")
+	}
+}
+
+func tellsTime(m protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) bool {
+	if seen[m.FullName()] {
+		return false
+	}
+	seen[m.FullName()] = true
+	for i := range m.Fields().Len() {
+		f := m.Fields().Get(i).Message()
+		if f != nil && (f.FullName() == "google.protobuf.Timestamp" || tellsTime(f, seen)) {
+			return true
+		}
+	}
+	return false
+}

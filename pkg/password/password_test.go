@@ -59,7 +59,7 @@ func TestP5HashesOfOtherSystemsVerifyAndAreOutdated(t *testing.T) {
 	}
 }
 
-func TestHashIsArgon2idOfThePasswordAsReceived(t *testing.T) {
+func TestP4_HashIsArgon2idOfThePasswordAsReceivedUnderA128BitSalt(t *testing.T) {
 	t.Parallel()
 	h := hasher(t, password.Config{})
 	salt := []byte("sixteen byte slt")

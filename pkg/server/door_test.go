@@ -39,7 +39,7 @@ func eachMethod(t *testing.T, f func(t *testing.T, request proto.Message)) {
 	}
 }
 
-func TestNoMethodTellsAStrangerItsRules(t *testing.T) {
+func TestS15_NoMethodTellsAStrangerItsRules(t *testing.T) {
 	t.Parallel()
 	want := bare(codes.Unauthenticated, "auth header missing")
 	for _, p := range protocols()[1:] { // an empty request has no REST path

@@ -150,7 +150,7 @@ func TestARequestIDIsKeptOrDrawn(t *testing.T) {
 	}
 }
 
-func TestEveryRequestLeavesOneLine(t *testing.T) {
+func TestG1_G3_EveryRequestLeavesOneLine(t *testing.T) {
 	t.Parallel()
 	c := newREST(t, apptest.Options{})
 	caller, err := c.Keys.Authenticate(t.Context(), c.key)

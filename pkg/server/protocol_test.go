@@ -165,6 +165,7 @@ func dialREST(t *testing.T, to endpoint) carry {
 		if err != nil {
 			t.Error(err)
 		}
+		conforms(t, answer.Request.Method, answer.Request.URL.EscapedPath(), answer.StatusCode, body)
 		refusal := &rpcstatus.Status{}
 		if answer.StatusCode >= http.StatusBadRequest {
 			response = refusal

@@ -124,7 +124,7 @@ func TestAFormDoesNotBecomeAnotherVerb(t *testing.T) {
 	}
 }
 
-func TestABodyOver1MiBIsRefusedOnEveryProtocol(t *testing.T) {
+func TestR3_ABodyOver1MiBIsRefusedOnEveryProtocol(t *testing.T) {
 	t.Parallel()
 	for _, p := range protocols() {
 		t.Run(p.name, func(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/gen/openapi"
 	"github.com/stepup-auth/stepup/pkg/gen/stepup/session/v1/sessionv1connect"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2/sessionv2connect"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2/userv2connect"
@@ -86,6 +87,7 @@ func New(c Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/", http.HandlerFunc(notFound))
 	mux.HandleFunc("GET /debug/healthz", healthy)
+	mux.HandleFunc("GET /openapi.json", describe)
 	mux.HandleFunc("GET /.well-known/webauthn", relatedOrigins(c.RelyingParties))
 	mux.HandleFunc("GET "+CallbackPath, callback(c.Intents))
 	mux.Handle(sessionv2connect.NewSessionServiceHandler(sessions, options...))
@@ -114,4 +116,10 @@ func route(rest, others http.Handler) http.Handler {
 func healthy(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain")
 	_, _ = io.WriteString(w, "ok\n") // the client may be gone
+}
+
+// describe answers with the OpenAPI document of the REST routes, which is no secret.
+func describe(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(openapi.Document) // the client may be gone
 }

@@ -45,7 +45,7 @@ func TestADeliveredMessageKeepsItsCooldownWhenAnotherOfItsStepIsRefused(t *testi
 	check(t, err) // the mail did not leave, and may
 }
 
-func TestARefusedMessageGivesTheBudgetBack(t *testing.T) {
+func TestO9_ARefusedMessageGivesTheBudgetBack(t *testing.T) {
 	t.Parallel()
 	s := apptest.New(t, apptest.Options{Env: map[string]string{"STEPUP_SMS_BUDGET": "1"}})
 	u, err := s.Users.Create(t.Context(), apptest.Admin(), user.Registration{

@@ -107,7 +107,7 @@ func TestWhoMayGetASession(t *testing.T) {
 	}
 }
 
-func TestCVE_2024_39683_ListShowsWhatGetWouldAndCountsNothingElse(t *testing.T) {
+func TestS15_CVE_2024_39683_ListShowsWhatGetWouldAndCountsNothingElse(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	for name, c := range h.callers() {

@@ -116,3 +116,19 @@ func TestAChallengeForNobodyServesTheUserWhoWasNamedSince(t *testing.T) {
 	_, err = ada.set(ada.sign(options))
 	check(t, err)
 }
+
+// A list of credentials would say that somebody exists: there is none for nobody, and a
+// user who is unknown gets no challenge at all.
+func TestW8_NoCredentialsAreListedForWhoIsNobody(t *testing.T) {
+	t.Parallel()
+	s := newKeyService(t, nil)
+	h := hold(t, s, passkey.Passkey, "ada@example.com")
+	h.anonymous()
+	step := asks(passkey.Required)
+	step.Checks.User = &session.CheckUser{LoginName: "eve@example.com"}
+	r, err := s.Sessions.Create(t.Context(), apptest.Admin(), session.Create{Step: step})
+	refused(t, err, "QUERY-Dfbg2")
+	if r.KeyOptions != nil {
+		t.Errorf("options for somebody unknown: %s", r.KeyOptions)
+	}
+}

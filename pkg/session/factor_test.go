@@ -174,7 +174,7 @@ func (e *enrolled) race(sessions []string, step session.Step, ids ...string) int
 	return int(passed.Load())
 }
 
-func TestT3_O3_T6_EachSecretIsAcceptedExactlyOnceBy200ParallelSteps(t *testing.T) {
+func TestT3_O3_T6_Issue6452_EachSecretIsAcceptedExactlyOnceBy200ParallelSteps(t *testing.T) {
 	t.Parallel()
 	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
 		e := enrol(t, tb)
@@ -196,7 +196,7 @@ func TestT3_O3_T6_EachSecretIsAcceptedExactlyOnceBy200ParallelSteps(t *testing.T
 	})
 }
 
-func TestO4_FiveWrongAnswersKillTheCode(t *testing.T) {
+func TestO4_CVE_2024_32868_CVE_2025_64102_FiveWrongAnswersKillTheCode(t *testing.T) {
 	t.Parallel()
 	for _, channel := range []sending.Channel{sending.SMS, sending.Email} {
 		t.Run(string(channel), func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestO4_FiveWrongAnswersKillTheCode(t *testing.T) {
 	}
 }
 
-func TestO5_ANewCodeDoesNotResetTheCountOfFailures(t *testing.T) {
+func TestO5_O14_Authentik25496_ANewCodeDoesNotResetTheCountOfFailures(t *testing.T) {
 	t.Parallel()
 	e := enrol(t, nil)
 	for i := range 10 {
@@ -297,7 +297,7 @@ func TestAFailingCheckAmongOthersChangesNothingOfTheSession(t *testing.T) {
 	check(t, err)
 }
 
-func TestO9_OneOf100ParallelChallengesSendsAMessage(t *testing.T) {
+func TestO9_Issue12622_OneOf100ParallelChallengesSendsAMessage(t *testing.T) {
 	t.Parallel()
 	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
 		e := enrol(t, tb)
@@ -335,7 +335,7 @@ func TestAChallengeOverTheLimitSendsNothingAndChangesNothing(t *testing.T) {
 	check(t, err)
 }
 
-func TestO10_TheDailyCapOfAnAddressHoldsOverSessions(t *testing.T) {
+func TestO10_Authentik25496_TheDailyCapOfAnAddressHoldsOverSessions(t *testing.T) {
 	t.Parallel()
 	e := enrol(t, nil)
 	sent := 0

@@ -78,8 +78,8 @@ func TestAnExternalIdentityStepsTheSessionUp(t *testing.T) {
 	})
 }
 
-// TestCVE_2025_46815_AnIntentCountsOnce replays it in the same session and in others.
-func TestCVE_2025_46815_AnIntentCountsOnce(t *testing.T) {
+// TestS13_CVE_2025_46815_AnIntentCountsOnce replays it in the same session and in others.
+func TestS13_CVE_2025_46815_AnIntentCountsOnce(t *testing.T) {
 	t.Parallel()
 	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
 		f := federate(t, tb)
@@ -94,7 +94,7 @@ func TestCVE_2025_46815_AnIntentCountsOnce(t *testing.T) {
 	})
 }
 
-func TestCVE_2025_46815_OneOf200ParallelUsesOfAnIntentPasses(t *testing.T) {
+func TestS13_CVE_2025_46815_OneOf200ParallelUsesOfAnIntentPasses(t *testing.T) {
 	t.Parallel()
 	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
 		f := federate(t, tb)

@@ -42,9 +42,9 @@ func successes(t *testing.T, errs []error) int {
 	return n
 }
 
-// TestIssue12656_ParallelStepsAreInOneOrderAndOneTokenIsCurrent: a double submit may
+// TestS2_Issue12656_ParallelStepsAreInOneOrderAndOneTokenIsCurrent: a double submit may
 // be told that it lost, but no success is overwritten.
-func TestIssue12656_ParallelStepsAreInOneOrderAndOneTokenIsCurrent(t *testing.T) {
+func TestS2_Issue12656_ParallelStepsAreInOneOrderAndOneTokenIsCurrent(t *testing.T) {
 	t.Parallel()
 	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
 		s := apptest.New(t, apptest.Options{Table: tb})

@@ -93,7 +93,7 @@ func TestS1_TokenCannotBeMadeWithoutTheKeyring(t *testing.T) {
 	}
 }
 
-func TestTokenWithAnyOtherByteIsNotGenuine(t *testing.T) {
+func TestS1_TokenWithAnyOtherByteIsNotGenuine(t *testing.T) {
 	t.Parallel()
 	tokens := session.NewTokens(newRing(t))
 	text := format(t, tokens, newToken(t))

@@ -164,7 +164,7 @@ func TestP1_PasswordOf200CharactersIsVerifiedAsReceived(t *testing.T) {
 	}
 }
 
-func TestWhoMayCreateUsersWhere(t *testing.T) {
+func TestS15_WhoMayCreateUsersWhere(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	for name, c := range map[string]struct {

@@ -95,7 +95,7 @@ func TestAnImportedAuthenticatorAppStepsUpAtOnce(t *testing.T) {
 	outcome(t, "create with a secret that is none", err, otp.ErrSecret.ID)
 }
 
-func TestCodesNeedAVerifiedAddressAndAreAddedOnce(t *testing.T) {
+func TestO12_CodesNeedAVerifiedAddressAndAreAddedOnce(t *testing.T) {
 	t.Parallel()
 	s := apptest.New(t, apptest.Options{})
 	ctx, admin, id := t.Context(), apptest.Admin(), newcomer(t, s, false)

@@ -72,7 +72,7 @@ func TestListSelectsOrdersAndCuts(t *testing.T) {
 	})
 }
 
-func TestGetOfAnotherUserDoesNotTellWhoExists(t *testing.T) {
+func TestS15_GetOfAnotherUserDoesNotTellWhoExists(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	n := human("ada")

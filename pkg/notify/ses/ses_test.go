@@ -137,7 +137,7 @@ func TestRefusalsBecomeFaultsAndAreNotRepeated(t *testing.T) {
 	}
 }
 
-func TestLostAnswersAreNotRepeatedBecauseTheMailMayHaveLeft(t *testing.T) {
+func TestR2_Issue7186_LostAnswersAreNotRepeatedBecauseTheMailMayHaveLeft(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string

@@ -127,7 +127,7 @@ func TestRefusalsBecomeFaultsAndAreNotRepeated(t *testing.T) {
 	}
 }
 
-func TestLostAnswersAreNotRepeatedBecauseTheMessageMayHaveLeft(t *testing.T) {
+func TestR2_Issue7186_LostAnswersAreNotRepeatedBecauseTheMessageMayHaveLeft(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
