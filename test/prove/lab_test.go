@@ -23,6 +23,9 @@ type lab struct {
 
 	key  string
 	calm bool // the store is slow and nothing worse
+	// people are users that several histories share.
+	people     []string
+	registered int
 
 	mu      sync.Mutex // guards the rest
 	random  *rand.Rand

@@ -177,7 +177,7 @@ func only(holds bool, next any) []any {
 // sessionKind lets clients step one session up, read it with any token that was ever
 // answered, repeat themselves, and end it.
 func sessionKind() kind {
-	return kind{model: sessionModel(), mutant: "r", run: func(t *testing.T, l *lab, r *record) {
+	return kind{model: sessionModel(), mutants: []string{"r"}, run: func(t *testing.T, l *lab, r *record) {
 		w := &sessionWork{lab: l, record: r}
 		r.call(0, sessionCall{verb: "create", value: "first"}, func() any {
 			created := l.must(t, "POST", "/v2/sessions", `{"metadata":{"k":"Zmlyc3Q="}}`)
