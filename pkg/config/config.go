@@ -180,7 +180,7 @@ var variables = []variable{
 	{"STEPUP_SMS_MAX_PRICE", "0", setMaxPrice},
 	{"STEPUP_MAIL_BUDGET", "10000", number(func(c *Config) *int { return &c.Mail.Limits.Budget })},
 	{"STEPUP_MAIL_BUDGET_USD", "0", amount(func(c *Config) *price.Micros { return &c.Mail.Limits.Spend })},
-	{"STEPUP_MAIL_PRICE", price.Mail.String(), setMailPrice},
+	{"STEPUP_MAIL_PRICE", "0.0001", setMailPrice},
 	{"STEPUP_MAIL_FROM", "", func(c *Config, s string) error { c.Mail.From = s; return nil }},
 	{"STEPUP_MAIL_REPLY_TO", "", func(c *Config, s string) error { c.Mail.ReplyTo = s; return nil }},
 	{"STEPUP_MAIL_CONFIGURATION_SET", "", func(c *Config, s string) error { c.Mail.ConfigurationSet = s; return nil }},

@@ -5,7 +5,6 @@ package price
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -89,6 +88,3 @@ func ParseList(text string) (List, error) {
 	}
 	return l, nil
 }
-
-// String writes the amount in USD with six decimals.
-func (m Micros) String() string { return fmt.Sprintf("%d.%06d", m/USD, m%USD) }
