@@ -50,6 +50,10 @@ var limits = []struct {
 	{sending.ErrCooldown, "cooldown"},
 	{sending.ErrAddress, "address"},
 	{sending.ErrPrefix, "prefix"},
+	{sending.ErrUser, "user"},
+	{sending.ErrOrganization, "organization"},
+	{sending.ErrCountry, "country"},
+	{sending.ErrNetwork, "network"},
 }
 
 // countFault counts the fault that a request was answered with.

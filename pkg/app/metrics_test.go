@@ -259,11 +259,39 @@ var messages = map[string]struct {
 		},
 		want: map[string]int{"Sends sms sent": 1, "Sends sent": 1, "SendRefused budget": 1},
 	},
+	"too many to one user": {
+		env:  map[string]string{"STEPUP_SEND_USER_PER_DAY": "1"},
+		ask:  askTwice,
+		want: map[string]int{"Sends sms sent": 1, "Sends sent": 1, "SendRefused user": 1},
+	},
+	"too many for one organization": {
+		env:  map[string]string{"STEPUP_SEND_ORGANIZATION_PER_DAY": "1"},
+		ask:  askTwice,
+		want: map[string]int{"Sends sms sent": 1, "Sends sent": 1, "SendRefused organization": 1},
+	},
+	"too many to one country": {
+		env:  map[string]string{"STEPUP_SMS_COUNTRY_PER_DAY": "1"},
+		ask:  askTwice,
+		want: map[string]int{"Sends sms sent": 1, "Sends sent": 1, "SendRefused country": 1},
+	},
+	"too many from one network": {
+		env:  map[string]string{"STEPUP_SEND_NETWORK_PER_DAY": "1"},
+		ask:  askTwice,
+		want: map[string]int{"Sends sms sent": 1, "Sends sent": 1, "SendRefused network": 1},
+	},
 	"elsewhere": {
 		env:  map[string]string{"STEPUP_SMS_PREFIXES": "+423"},
 		ask:  func(x *observed) { x.step(askSMS) },
 		want: map[string]int{"SendRefused prefix": 1},
 	},
+}
+
+// askTwice asks for a code in two sessions of one person on one network.
+func askTwice(x *observed) {
+	const body = `{"checks":{"user":{"userId":"ada"}},"challenges":{"otpSms":{}},"userAgent":{"ip":"203.0.113.7"}}`
+	x.call("POST", "/v2/sessions", body)
+	x.Clock.Advance(2 * time.Minute)
+	x.call("POST", "/v2/sessions", body)
 }
 
 func TestMessagesAreCountedByChannelAndOutcome(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/password"
 	"github.com/stepup-auth/stepup/pkg/phone"
 	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/sending/price"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
 	"github.com/stepup-auth/stepup/pkg/weblink"
@@ -177,12 +178,20 @@ var variables = []variable{
 	{"STEPUP_SEND_COOLDOWN", "60s", each(duration, func(p *sending.Policy) *time.Duration { return &p.Cooldown })},
 	{"STEPUP_SEND_PER_HOUR", "5", each(number, func(p *sending.Policy) *int { return &p.PerHour })},
 	{"STEPUP_SEND_PER_DAY", "10", each(number, func(p *sending.Policy) *int { return &p.PerDay })},
+	{"STEPUP_SEND_USER_PER_DAY", "0", each(number, func(p *sending.Policy) *int { return &p.Caps.User })},
+	{"STEPUP_SEND_ORGANIZATION_PER_DAY", "0", each(number, func(p *sending.Policy) *int { return &p.Caps.Organization })},
+	{"STEPUP_SEND_NETWORK_PER_DAY", "0", each(number, func(p *sending.Policy) *int { return &p.Caps.Network })},
+	{"STEPUP_SMS_COUNTRY_PER_DAY", "0", number(func(c *Config) *int { return &c.SMS.Limits.Caps.Country })},
 	{"STEPUP_SMS_BUDGET", "1000", number(func(c *Config) *int { return &c.SMS.Limits.Budget })},
+	{"STEPUP_SMS_BUDGET_USD", "0", amount(func(c *Config) *price.Micros { return &c.SMS.Limits.Spend })},
+	{"STEPUP_SMS_PRICES", "", setPrices},
 	{"STEPUP_SMS_PREFIXES", "", setPrefixes},
 	{"STEPUP_SMS_SENDER_ID", "", func(c *Config, s string) error { c.SMS.SenderID = s; return nil }},
 	{"STEPUP_SMS_ORIGINATION_NUMBER", "", func(c *Config, s string) error { c.SMS.OriginationNumber = s; return nil }},
 	{"STEPUP_SMS_MAX_PRICE", "0", setMaxPrice},
 	{"STEPUP_MAIL_BUDGET", "10000", number(func(c *Config) *int { return &c.Mail.Limits.Budget })},
+	{"STEPUP_MAIL_BUDGET_USD", "0", amount(func(c *Config) *price.Micros { return &c.Mail.Limits.Spend })},
+	{"STEPUP_MAIL_PRICE", "0.0001", setMailPrice},
 	{"STEPUP_MAIL_FROM", "", func(c *Config, s string) error { c.Mail.From = s; return nil }},
 	{"STEPUP_MAIL_REPLY_TO", "", func(c *Config, s string) error { c.Mail.ReplyTo = s; return nil }},
 	{"STEPUP_MAIL_CONFIGURATION_SET", "", func(c *Config, s string) error { c.Mail.ConfigurationSet = s; return nil }},
@@ -237,7 +246,7 @@ func (c Config) validate() error {
 		return fmt.Errorf("STEPUP_LOCKOUT_*: %w", err)
 	}
 	if err := errors.Join(c.SMS.Limits.Validate(), c.Mail.Limits.Validate()); err != nil {
-		return fmt.Errorf("STEPUP_SEND_*, STEPUP_SMS_BUDGET, STEPUP_MAIL_BUDGET: %w", err)
+		return fmt.Errorf("STEPUP_SEND_*, STEPUP_SMS_BUDGET, STEPUP_SMS_COUNTRY_PER_DAY, STEPUP_MAIL_BUDGET: %w", err)
 	}
 	if c.SessionsPerUser < 0 || c.SessionsPerUser > session.MaxPerUser {
 		return fmt.Errorf("STEPUP_SESSIONS_PER_USER: is not between 0 and %d", session.MaxPerUser)
@@ -305,9 +314,31 @@ func setPrefixes(c *Config, s string) error {
 	return nil
 }
 
+func amount(field func(*Config) *price.Micros) func(*Config, string) error {
+	return func(c *Config, s string) (err error) {
+		*field(c), err = price.Parse(s)
+		return err
+	}
+}
+
+// setPrices takes the examples where nothing is set.
+func setPrices(c *Config, s string) (err error) {
+	c.SMS.Limits.Prices = price.Examples()
+	if s != "" {
+		c.SMS.Limits.Prices, err = price.ParseList(s)
+	}
+	return err
+}
+
+func setMailPrice(c *Config, s string) error {
+	p, err := price.Parse(s)
+	c.Mail.Limits.Prices = price.List{"": p}
+	return err
+}
+
 func setMaxPrice(c *Config, s string) (err error) {
 	if c.SMS.MaxPrice, err = strconv.ParseFloat(s, 64); err != nil || !(c.SMS.MaxPrice >= 0) {
-		return errPrice
+		return price.ErrAmount
 	}
 	return nil
 }
@@ -338,7 +369,6 @@ var (
 	errURL            = errors.New("is not an https URL without query and fragment, such as https://api.example.com")
 	errPrefixes       = errors.New("is not a list of a plus sign and digits each, such as +41,+423")
 	errEndpoint       = errors.New("is not a URL of a host alone, such as http://127.0.0.1:8000")
-	errPrice          = errors.New("is not an amount in USD, such as 0.10")
 )
 
 func filled(s string) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/password"
 	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/sending/price"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -48,8 +49,8 @@ func defaults() config.Config {
 		Reauthentication: 15 * time.Minute,
 		IntentLifetime:   time.Hour,
 		RelyingParties:   relyingParties(map[string][]string{"localhost": nil}),
-		SMS:              config.SMS{Limits: sending.Policy{Cooldown: time.Minute, PerHour: 5, PerDay: 10, Budget: 1000}},
-		Mail:             config.Mail{Limits: sending.Policy{Cooldown: time.Minute, PerHour: 5, PerDay: 10, Budget: 10_000}},
+		SMS:              config.SMS{Limits: sending.Policy{Cooldown: time.Minute, PerHour: 5, PerDay: 10, Budget: 1000, Prices: price.Examples()}},
+		Mail:             config.Mail{Limits: sending.Policy{Cooldown: time.Minute, PerHour: 5, PerDay: 10, Budget: 10_000, Prices: price.List{"": price.Mail}}},
 	}
 }
 
@@ -141,6 +142,14 @@ var settings = map[string]setting{
 	"STEPUP_SEND_COOLDOWN":             {"90s", each(func(p *sending.Policy) { p.Cooldown = 90 * time.Second }), badDurations},
 	"STEPUP_SEND_PER_HOUR":             {"3", each(func(p *sending.Policy) { p.PerHour = 3 }), append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SEND_PER_DAY":              {"20", each(func(p *sending.Policy) { p.PerDay = 20 }), append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SEND_USER_PER_DAY":         {"20", each(func(p *sending.Policy) { p.Caps.User = 20 }), append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SEND_ORGANIZATION_PER_DAY": {"20", each(func(p *sending.Policy) { p.Caps.Organization = 20 }), append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SEND_NETWORK_PER_DAY":      {"20", each(func(p *sending.Policy) { p.Caps.Network = 20 }), append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SMS_COUNTRY_PER_DAY":       {"20", func(c *config.Config) { c.SMS.Limits.Caps.Country = 20 }, append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SMS_BUDGET_USD":            {"9.50", func(c *config.Config) { c.SMS.Limits.Spend = 9_500_000 }, []string{"canary", "-0.01", "NaN", "1,5"}},
+	"STEPUP_SMS_PRICES":                {"+41=0.07,*=0.25", func(c *config.Config) { c.SMS.Limits.Prices = price.List{"+41": 70_000, "": 250_000} }, []string{"canary", "+41=0.07", "*=canary"}},
+	"STEPUP_MAIL_BUDGET_USD":           {"9.50", func(c *config.Config) { c.Mail.Limits.Spend = 9_500_000 }, []string{"canary", "-0.01", "NaN", "1,5"}},
+	"STEPUP_MAIL_PRICE":                {"0.002", func(c *config.Config) { c.Mail.Limits.Prices = price.List{"": 2_000} }, []string{"canary", "-0.01", "NaN", "1,5"}},
 	"STEPUP_SMS_BUDGET":                {"50", func(c *config.Config) { c.SMS.Limits.Budget = 50 }, append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SMS_PREFIXES":              {"+41, +423", func(c *config.Config) { c.SMS.Limits.Prefixes = []string{"+41", "+423"} }, []string{"canary", "41", "+41, canary"}},
 	"STEPUP_SMS_SENDER_ID":             {"Example", func(c *config.Config) { c.SMS.SenderID = "Example" }, nil},

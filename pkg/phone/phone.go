@@ -49,6 +49,20 @@ func Parse(text string) (e164, country string, err error) {
 	return "+" + code + national, owner.country, nil
 }
 
+// CallingCode returns the beginning of a number in E.164 form that is its country's
+// calling code, "+41"; empty for a text that has none. Countries may share a code.
+func CallingCode(e164 string) string {
+	digits, international := strings.CutPrefix(e164, "+")
+	if !international {
+		return ""
+	}
+	code, _, sharing := plansOf(digits)
+	if len(sharing) == 0 {
+		return ""
+	}
+	return "+" + code
+}
+
 // onlyDigits returns the text without everything else.
 func onlyDigits(text string) string {
 	return strings.Map(func(r rune) rune {

@@ -2,6 +2,7 @@ package sending
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
@@ -41,6 +42,9 @@ type Message struct {
 	LoginName    string
 	DisplayName  string
 	Language     string
+	// ClientIP is where the end user is, as whoever created the session told it. It is
+	// counted, never sent.
+	ClientIP netip.Addr
 }
 
 // Messenger delivers messages. Package notify has what one is made of.
@@ -68,16 +72,15 @@ type Send struct {
 
 	// Old is what the decision assumed, and New is to be stored in its place.
 	Old, New Usage
-	// Day and Budget are the deployment's cap.
-	Day    time.Time
-	Budget int
-	// Refund gives the budget back what an earlier write took.
+	// Counts are those of the day that the message is added to, if none is full.
+	Counts []Count
+	// Refund gives the counts back what an earlier write took.
 	Refund bool
 }
 
 // refund undoes a send that did not happen.
 func (s Send) refund() Send {
-	return Send{Subject: s.Subject, Day: s.Day, Old: s.New, New: s.New.Release(s.Old), Refund: true}
+	return Send{Subject: s.Subject, Counts: s.Counts, Old: s.New, New: s.New.Release(s.Old), Refund: true}
 }
 
 // Outbox is what one decision sends: nothing leaves it before the decision is
@@ -105,7 +108,7 @@ func (o *Outbox) Add(m Message, p Policy, used Usage, now time.Time) *fault.Faul
 		return denied
 	}
 	o.Sends = append(o.Sends, Send{
-		Subject: Subject{m.Channel, m.To}, Old: used, New: after, Day: now.UTC().Truncate(day), Budget: p.Budget,
+		Subject: Subject{m.Channel, m.To}, Old: used, New: after, Counts: p.counts(m, now),
 	})
 	o.messages = append(o.messages, m)
 	return nil

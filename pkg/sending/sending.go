@@ -1,6 +1,7 @@
 // Package sending owns how often messages may leave: a cooldown and caps per
-// address, a budget per day for the whole deployment, and the places that messages
-// may go to. It decides on values and keeps nothing; a store commits what it
+// address, caps per day for a user, an organization, a country and a network, a budget
+// per day for the whole deployment, in messages and in money, and the places that
+// messages may go to. It decides on values and keeps nothing; a store commits what it
 // decided together with the change that the message is about.
 package sending
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/phone"
+	"github.com/stepup-auth/stepup/pkg/sending/price"
 )
 
 // Channel is how a message travels. Limits of one never touch another (row L6).
@@ -32,6 +34,11 @@ type Policy struct {
 	// Budget caps the messages of a day (UTC) of the whole deployment; 0 means
 	// 10000.
 	Budget int
+	// Spend caps what the messages of a day may cost, by Prices; 0 is no cap.
+	Spend  price.Micros
+	Prices price.List
+	// Caps are further caps of a day; the zero value has none.
+	Caps Caps
 	// Prefixes are the beginnings that a phone number must have one of, such as
 	// "+41"; empty allows any.
 	Prefixes []string
@@ -61,8 +68,8 @@ func (p Policy) Validate() error {
 	switch p = p.WithDefaults(); {
 	case p.Cooldown < 0:
 		return fmt.Errorf("cooldown %v is negative", p.Cooldown)
-	case p.PerHour < 1, p.PerDay < 1, p.Budget < 1:
-		return errors.New("a cap is below 1")
+	case p.PerHour < 1, p.PerDay < 1, p.Budget < 1, p.Spend < 0, !p.Caps.valid():
+		return errors.New("a cap is too low")
 	}
 	return phone.CheckPrefixes(p.Prefixes)
 }
@@ -72,7 +79,12 @@ var (
 	ErrCooldown = fault.New(fault.ResourceExhausted, "STEPUP-send-cooldown", "A message was just sent; wait before asking for another")
 	ErrAddress  = fault.New(fault.ResourceExhausted, "STEPUP-send-address", "Too many messages were sent to this address")
 	ErrBudget   = fault.New(fault.ResourceExhausted, "STEPUP-send-budget", "Too many messages were sent today")
-	ErrPrefix   = fault.New(fault.FailedPrecondition, "STEPUP-send-prefix", "Messages to this region are not allowed")
+	// The caps of a day that messages of many addresses share.
+	ErrUser         = fault.New(fault.ResourceExhausted, "STEPUP-send-user", "Too many messages were sent to this user today")
+	ErrOrganization = fault.New(fault.ResourceExhausted, "STEPUP-send-organization", "Too many messages were sent for this organization today")
+	ErrCountry      = fault.New(fault.ResourceExhausted, "STEPUP-send-country", "Too many messages were sent to this region today")
+	ErrNetwork      = fault.New(fault.ResourceExhausted, "STEPUP-send-network", "Too many messages were asked for from this network today")
+	ErrPrefix       = fault.New(fault.FailedPrecondition, "STEPUP-send-prefix", "Messages to this region are not allowed")
 )
 
 // Reaches returns ErrPrefix for an address that messages may not go to.
@@ -137,8 +149,3 @@ func (u Usage) Release(before Usage) Usage {
 
 // Expires is when the usage says nothing any more.
 func (u Usage) Expires() time.Time { return u.Day.Start.Add(day + time.Hour) }
-
-// Budget returns the fault of a spent budget, with the time until the next one.
-func Budget(now time.Time) *fault.Fault {
-	return ErrBudget.WithRetryAfter(now.UTC().Truncate(day).Add(day).Sub(now))
-}

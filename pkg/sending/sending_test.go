@@ -49,7 +49,8 @@ func TestTakeFollowsThePolicy(t *testing.T) {
 
 func TestBudgetComesBackAtMidnight(t *testing.T) {
 	t.Parallel()
-	if f := sending.Budget(noon); f.RetryAfter != 12*time.Hour || f.Kind != fault.ResourceExhausted {
+	f := fault.From(sending.UntilTomorrow(sending.ErrBudget.Wrap(errors.New("full")), noon))
+	if f.RetryAfter != 12*time.Hour || f.Kind != fault.ResourceExhausted {
 		t.Errorf("got %v with %v to wait, want 12 hours", f, f.RetryAfter)
 	}
 }
@@ -72,7 +73,7 @@ func TestPrefixesLimitWhereMessagesGo(t *testing.T) {
 func TestPolicyThatMakesNoSenseIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, p := range []sending.Policy{
-		{Cooldown: -time.Second}, {PerHour: -1}, {PerDay: -1}, {Budget: -1}, {Prefixes: []string{"41"}},
+		{Cooldown: -time.Second}, {PerHour: -1}, {PerDay: -1}, {Budget: -1}, {Spend: -1}, {Caps: sending.Caps{Network: -1}}, {Prefixes: []string{"41"}},
 	} {
 		if p.Validate() == nil {
 			t.Errorf("%+v was accepted", p)

@@ -23,7 +23,7 @@ func (d *decision) message(k codeKind, urlTemplate, code string) sending.Message
 		ID: k.challenge(d.session).ID.String(), Purpose: k.purpose, Channel: k.channel, To: k.address(d.user).Address, Code: code,
 		Expiry: codeLife, URLTemplate: urlTemplate, SessionID: d.session.ID, UserID: d.user.ID,
 		Organization: d.user.Organization, LoginName: d.user.LoginName(), DisplayName: d.user.DisplayName(),
-		Language: d.user.Profile.Language,
+		Language: d.user.Profile.Language, ClientIP: d.session.Agent.IP,
 	}
 }
 

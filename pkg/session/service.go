@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -210,11 +209,7 @@ func (s *Service) commit(ctx context.Context, c Change) error {
 	if c.empty() {
 		return nil
 	}
-	err := s.c.Store.Commit(ctx, c)
-	if errors.Is(err, sending.ErrBudget) {
-		return sending.Budget(s.now()).Wrap(err)
-	}
-	return err
+	return sending.UntilTomorrow(s.c.Store.Commit(ctx, c), s.now())
 }
 
 func (s *Service) answer(ctx context.Context, d *decision) (Result, error) {

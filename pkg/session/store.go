@@ -88,8 +88,8 @@ type Change struct {
 	// used. The commit returns fault.Conflict when the stored one is not OldIntent.
 	OldIntent, NewIntent *intent.Intent
 	// Sends are the messages to count. The commit fails with fault.Conflict when
-	// a usage is not the one that was assumed, and with sending.ErrBudget when
-	// the day's budget is spent.
+	// a usage is not the one that was assumed, and with the fault of its
+	// scope, such as sending.ErrBudget, when a count of the day is full.
 	Sends []sending.Send
 }
 

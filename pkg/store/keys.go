@@ -16,7 +16,8 @@
 //	sign-in elsewhere  INTENT#<id>     A           an intent: one sign-in at an identity provider
 //	API key            KEYS            <id>        few, so one partition lists them
 //	messages sent      SENT#<channel>#<hash>  A    to one address, by its hash
-//	budget of a day    BUDGET#<channel>       <day>  messages of the whole deployment
+//	budget of a day    BUDGET#<channel>       <day>  messages of the whole deployment, and their price
+//	cap of a day       BUDGET#<channel>#<scope>#<hash>  <day>  messages of a user, an organization, …
 //
 // A user is read with one query of the partition. The guard's version counts every
 // change of any of the user's items and is the condition of every write to them.
@@ -142,8 +143,14 @@ func usageKey(s sending.Subject) table.Key {
 	return table.Key{PK: "SENT#" + string(s.Channel) + "#" + hex.EncodeToString(sum[:16]), SK: skMain}
 }
 
-func budgetKey(channel sending.Channel, day time.Time) table.Key {
-	return table.Key{PK: "BUDGET#" + string(channel), SK: day.Format(time.DateOnly)}
+// countKey hashes whose count it is, for the same reason.
+func countKey(c sending.Count) table.Key {
+	pk := "BUDGET#" + string(c.Channel)
+	if c.Scope != sending.Deployment {
+		sum := sha256.Sum256([]byte(c.Of))
+		pk += "#" + string(c.Scope) + "#" + hex.EncodeToString(sum[:16])
+	}
+	return table.Key{PK: pk, SK: c.Day.Format(time.DateOnly)}
 }
 
 const keysPartition = "KEYS"

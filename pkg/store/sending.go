@@ -16,13 +16,14 @@ const (
 	attrDayStart  = "ds"
 	attrDayCount  = "dn"
 	attrCount     = "n"
+	attrSpent     = "usd"
 )
 
 // budgetLife is how long a day's count stays, for the record.
 const budgetLife = 7 * 24 * time.Hour
 
-// sendOps counts one message: at its address, under what the decision assumed, and
-// in the day's budget, which so many share that it is counted without reading.
+// sendOps counts one message: at its address, under what the decision assumed, and in
+// the counts of the day.
 func sendOps(s sending.Send) []table.Op {
 	cond := table.NotExists()
 	if s.Old.Revision > 0 {
@@ -30,12 +31,42 @@ func sendOps(s sending.Send) []table.Op {
 	}
 	key := usageKey(s.Subject)
 	ops := []table.Op{table.Put(key, usageItem(s.New), cond)}
-	if s.Refund {
-		return append(ops, table.Update(budgetKey(s.Channel, s.Day), nil, table.Add(table.At(attrCount), -1)))
+	for _, c := range s.Counts {
+		ops = append(ops, countOp(c, s.Refund))
 	}
-	room := table.Or(table.NotExists(), table.Lt(table.At(attrCount), int64(s.Budget)))
-	return append(ops, table.Update(budgetKey(s.Channel, s.Day), room,
-		table.Add(table.At(attrCount), 1), table.Set(table.At(attrTTL), s.Day.Add(budgetLife).Unix())))
+	return ops
+}
+
+// countOp adds the message, and its price where that is limited, to a count that has
+// room for both; or takes them back.
+func countOp(c sending.Count, refund bool) table.Op {
+	sign := int64(1)
+	if refund {
+		sign = -1
+	}
+	changes := []table.Change{table.Add(table.At(attrCount), sign)}
+	if c.Spend > 0 {
+		changes = append(changes, table.Add(table.At(attrSpent), sign*int64(c.Price)))
+	}
+	if refund {
+		return table.Update(countKey(c), nil, changes...)
+	}
+	changes = append(changes, table.Set(table.At(attrTTL), c.Day.Add(budgetLife).Unix()))
+	return table.Update(countKey(c), room(c), changes...)
+}
+
+// room is the condition under which one more message fits. A price that is over the
+// limit alone fits into no day. A limit that was set during the day finds no sum yet.
+func room(c sending.Count) table.Condition {
+	messages := table.Or(table.NotExists(), table.Lt(table.At(attrCount), int64(c.Limit)))
+	if c.Spend == 0 {
+		return messages
+	}
+	spent := table.Le(table.At(attrSpent), int64(c.Spend-c.Price))
+	if c.Price <= c.Spend {
+		spent = table.Or(table.Not(table.Has(table.At(attrSpent))), spent)
+	}
+	return table.And(messages, spent)
 }
 
 func usageItem(u sending.Usage) table.Item {

@@ -149,11 +149,7 @@ func (s *Service) save(ctx context.Context, d *draft, denied *fault.Fault) error
 	if denied == nil {
 		c.Sends = d.outbox.Sends
 	}
-	err := s.c.Store.SaveUser(ctx, c)
-	if errors.Is(err, sending.ErrBudget) {
-		return sending.Budget(d.now).Wrap(err)
-	}
-	return err
+	return sending.UntilTomorrow(s.c.Store.SaveUser(ctx, c), d.now)
 }
 
 // changed reports whether there is anything to commit.
