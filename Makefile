@@ -70,6 +70,14 @@ bench: $(EMULATORS) ## run the benchmarks
 bench-cold: $(EMULATORS) ## measure starts, calls, memory and size of the functions, beside one that does nothing
 	$(GO) run ./test/coldstart
 
+# PROVE_SEED repeats a workload; what the clients meet depends on the machine as well.
+.PHONY: prove
+prove: $(EMULATORS) ## look for histories and sequences that must not be, for PROVE_FOR (30s) per model and store
+	$(GO) test -race -count 1 -timeout 0 -v ./test/prove -prove.for $(PROVE_FOR) -prove.seed $(PROVE_SEED)
+
+PROVE_FOR ?= 30s
+PROVE_SEED ?= 1
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@for package in $$($(GO) list ./...); do \
@@ -101,8 +109,8 @@ lint: $(BUF) $(LINTER) $(VALIDATE) ## check Go and proto files
 
 .PHONY: generate
 generate: fresh ## write pkg/gen from proto, the OpenAPI document too, and the list of common passwords
-	rm -rf pkg/gen/zitadel
-	cp -R $(CACHE)/gen/pkg/gen/zitadel pkg/gen/zitadel
+	rm -rf $(GENERATED)
+	@for folder in $(GENERATED); do cp -R $(CACHE)/gen/$$folder $$folder; done
 	cp $(CACHE)/gen/$(OPENAPI) $(OPENAPI)
 	cp $(CACHE)/gen/$(COMMON) $(COMMON)
 
@@ -112,8 +120,7 @@ security-bar: ## write docs/security-bar.md from the names of the tests
 
 .PHONY: check-generate
 check-generate: fresh ## fail when a generated file is out of date
-	@diff -r $(CACHE)/gen/pkg/gen/zitadel pkg/gen/zitadel && diff $(CACHE)/gen/$(COMMON) $(COMMON) \
-		&& diff $(CACHE)/gen/$(OPENAPI) $(OPENAPI) \
+	@(for file in $(GENERATED) $(OPENAPI) $(COMMON); do diff -r $(CACHE)/gen/$$file $$file || exit 1; done) \
 		|| { echo "generated files are out of date: run make generate" >&2; exit 1; }
 
 # Generates beside the tree, so that a failure leaves the tree alone.
@@ -128,6 +135,9 @@ fresh: $(BUF) $(PLUGINS) $(VALIDATE)
 
 # What GET /openapi.json answers.
 OPENAPI := pkg/gen/openapi/openapi.json
+
+# One folder for each root of the proto packages.
+GENERATED := pkg/gen/zitadel pkg/gen/stepup
 
 # Passwords that leaked, by how often, in a module that tools/passwords pins. Shorter
 # ones than the policy's least minimum are refused anyway.

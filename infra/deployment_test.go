@@ -37,6 +37,7 @@ func TestDocumentedDefaultsAreThoseOfTheService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	want.Environment = "dev" // the default is the template's
 	explicit := map[string]string{}
 	for _, row := range documented(t) {
 		explicit[row[1]] = row[2]

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	sessionv1 "github.com/stepup-auth/stepup/pkg/gen/stepup/session/v1"
 	sessionv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
 	userv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
 )
@@ -22,6 +23,7 @@ func contract(t *testing.T) map[string][]string {
 	ways := map[string][]string{}
 	for _, file := range []protoreflect.FileDescriptor{
 		sessionv2.File_zitadel_session_v2_session_service_proto, userv2.File_zitadel_user_v2_user_service_proto,
+		sessionv1.File_stepup_session_v1_session_service_proto,
 	} {
 		service := file.Services().Get(0)
 		for i := range service.Methods().Len() {

@@ -245,7 +245,7 @@ func TestFunctionHasTheDefaultsOfTheServiceUnlessToldOtherwise(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want.Table, want.Keyring = "Table", "Keyring"
+	want.Environment, want.Table, want.Keyring = "dev", "Table", "Keyring"
 	if diff := compare(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
+	"github.com/stepup-auth/stepup/cmd/stepup/internal/clock"
 	"github.com/stepup-auth/stepup/pkg/notify/inbox"
 	"github.com/stepup-auth/stepup/web"
 )
@@ -19,18 +21,27 @@ type call struct {
 	want  string
 }
 
+const (
+	auth = ` -H "Authorization: Bearer $KEY" `
+	// What the answers hold: that to a step, to the request for a code, and to other
+	// changes.
+	stepped = "sessionToken"
+	asked   = "challenges"
+	done    = "details"
+)
+
 // calls is the tour that dev prints and demo runs: the same text, so that what is
 // printed works.
 func calls(url, key string) ([]call, error) {
-	const (
-		stepped = "sessionToken" // what the answer to a step holds
-		done    = "details"      // and that to other changes
-	)
-	const auth = ` -H "Authorization: Bearer $KEY" `
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("where this program is: %w", err)
 	}
+	return slices.Concat(sessionCalls(url, key, program), testCalls(), lastCalls()), nil
+}
+
+// sessionCalls step a session up with one factor after the other.
+func sessionCalls(url, key, program string) []call {
 	return []call{
 		{"the key of a login service, where the service is, and this program",
 			`KEY=` + key + ` URL=` + url + ` STEPUP=` + program, ``},
@@ -49,7 +60,7 @@ func calls(url, key string) ([]call, error) {
 		{"a one-time code by SMS: set it up, ask for it, read the inbox, answer",
 			`curl -s -X POST $URL/v2/users/` + demoUserID + `/otp_sms` + auth + `-d '{}'; echo`, done},
 		{"",
-			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"challenges":{"otpSms":{}}}'; echo`, `challenges`},
+			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"challenges":{"otpSms":{}}}'; echo`, asked},
 		{"",
 			`CODE=$(curl -s $URL/dev/inbox | grep -oE '"code":"[0-9]+"' | head -1 | grep -oE '[0-9]+'); echo $CODE`, ``},
 		{"",
@@ -57,7 +68,7 @@ func calls(url, key string) ([]call, error) {
 		{"the same by mail; with {\"returnCode\":{}} the code would be handed to you instead",
 			`curl -s -X POST $URL/v2/users/` + demoUserID + `/otp_email` + auth + `-d '{}'; echo`, done},
 		{"",
-			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"challenges":{"otpEmail":{}}}'; echo`, `challenges`},
+			`curl -s -X PATCH $URL/v2/sessions/$SESSION` + auth + `-d '{"challenges":{"otpEmail":{}}}'; echo`, asked},
 		{"",
 			`CODE=$(curl -s $URL/dev/inbox | grep -oE '"code":"[0-9]+"' | head -1 | grep -oE '[0-9]+'); echo $CODE`, ``},
 		{"",
@@ -74,13 +85,42 @@ func calls(url, key string) ([]call, error) {
 		{"list the sessions that this key created",
 			`curl -s $URL/v2/sessions/search` + auth + `-d '{"queries":[{"creatorQuery":{}}]}'; echo`,
 			`totalResult`},
+	}
+}
+
+// testCalls show what is there for automatic tests. docs/development.md has them too.
+func testCalls() []call {
+	return []call{
+		{"a user for automatic tests: the code is always the same, and no message leaves",
+			`curl -s $URL/v2/users/human` + auth + `-d '{"userId":"ci","profile":{"givenName":"Test","familyName":"User"},"email":{"email":"` + demoTester + `","sendCode":{}}}'; echo`,
+			`userId`},
+		{"",
+			`curl -s $URL/v2/users/ci/email/verify` + auth + `-d '{"verificationCode":"` + demoCode + `"}'; echo`, done},
+		{"",
+			`curl -s $URL/v2/users/ci/otp_email` + auth + `-d '{}'; echo`, done},
+		{"",
+			`CI=$(curl -s $URL/v2/sessions` + auth + `-d '{"checks":{"user":{"userId":"ci"}},"challenges":{"otpEmail":{}}}' | sed -E 's/.*"sessionId": *"([^"]+)".*/\1/'); echo $CI`, ``},
+		{"",
+			`curl -s -X PATCH $URL/v2/sessions/$CI` + auth + `-d '{"checks":{"otpEmail":{"code":"` + demoCode + `"}}}'; echo`, stepped},
+		{"see it expire without waiting: ask for another, move the clock of the service, answer",
+			`curl -s -X PATCH $URL/v2/sessions/$CI` + auth + `-d '{"challenges":{"otpEmail":{}}}'; echo`, asked},
+		{"",
+			`curl -s -X POST "$URL` + clock.Path + `?advance=6m"; echo`, `"offset":"6m0s"`},
+		{"",
+			`curl -s -X PATCH $URL/v2/sessions/$CI` + auth + `-d '{"checks":{"otpEmail":{"code":"` + demoCode + `"}}}'; echo`, `Code is expired`},
+	}
+}
+
+// lastCalls end the session.
+func lastCalls() []call {
+	return []call{
 		{"end it",
 			`curl -s -X DELETE $URL/v2/sessions/$SESSION` + auth + `; echo`,
 			done},
 		{"now it is gone",
 			`curl -s $URL/v2/sessions/$SESSION` + auth + `; echo`,
 			`QUERY-SFeaa`},
-	}, nil
+	}
 }
 
 // welcome prints what a newcomer needs, and nothing else.
@@ -94,6 +134,7 @@ func welcome(w io.Writer, data, url, key string) error {
 	fmt.Fprintf(&b, "  demo user   %s, password %q\n", demoUser, demoPassword)
 	fmt.Fprintf(&b, "  API key     %s\n", key)
 	fmt.Fprintf(&b, "  inbox       %s%s\n", url, inbox.Path)
+	fmt.Fprintf(&b, "  clock       %s%s\n", url, clock.Path)
 	fmt.Fprintf(&b, "  passkeys    %s%s#key=%s\n", url, web.PasskeyPath, key)
 	fmt.Fprintf(&b, "  data, logs  %s\n\n", data)
 	b.WriteString("Paste these into another terminal:\n\n")

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stepup-auth/stepup/cmd/stepup/internal/clock"
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/notify/inbox"
@@ -31,6 +32,8 @@ const (
 	demoPassword = "correct horse battery"
 	demoUserID   = "demo"
 	demoPhone    = "+41446681800"
+	demoTester   = "ci@stepup.test" // has a fixed code
+	demoCode     = "12345678"
 	logFile      = "stepup.log"
 	keyFile      = "demo-key"
 )
@@ -44,11 +47,10 @@ func (d *dev) Run(ctx context.Context, t *terminal) error {
 
 // run starts the service, fills it and calls ready once requests are answered.
 func (d *dev) run(ctx context.Context, ready func(url, key string) error) error {
-	c, err := config.Load(os.LookupEnv)
+	c, err := config.Load(devEnvironment(os.LookupEnv))
 	if err != nil {
 		return err
 	}
-	c.Table = "" // dev is always local, whatever the environment of the shell says
 	l, err := listen(ctx, d.Listen)
 	if err != nil {
 		return err
@@ -63,8 +65,9 @@ func (d *dev) run(ctx context.Context, ready func(url, key string) error) error 
 	}
 	defer logs.Close() //nolint:errcheck // nothing is buffered
 	logger := jsonLogger(logs, c.LogLevel)
-	messages := inbox.New(inbox.DefaultCapacity, time.Now)
-	service, err := place{Data: d.Data, sender: messages.Router()}.open(ctx, c, logger)
+	movable := clock.New(time.Now)
+	messages := inbox.New(inbox.DefaultCapacity, movable.Now)
+	service, err := place{Data: d.Data, sender: messages.Router(), now: movable.Now}.open(ctx, c, logger)
 	if err != nil {
 		return err
 	}
@@ -80,9 +83,28 @@ func (d *dev) run(ctx context.Context, ready func(url, key string) error) error 
 		mux := http.NewServeMux()
 		mux.Handle("/", h)
 		mux.Handle(inbox.Path, messages)
+		mux.Handle(clock.Path, movable)
 		mux.Handle("GET "+web.PasskeyPath, web.Passkey())
 		return serveHTTP(ctx, l, mux, logger)
 	})
+}
+
+// devEnvironment says that this is for trying, whatever the environment of the shell
+// says, and gives the demo a fixed code besides those of the person.
+func devEnvironment(lookup config.Lookup) config.Lookup {
+	return func(name string) (string, bool) {
+		text, set := lookup(name)
+		switch name {
+		case "STEPUP_TABLE":
+			return "", false // dev is always local
+		case "STEPUP_ENV":
+			return "dev", true
+		case "STEPUP_TEST_CODES":
+			return text + ";" + demoTester + "=" + demoCode, true
+		default:
+			return text, set
+		}
+	}
 }
 
 // localURL is how a browser on this machine reaches the listener.

@@ -67,6 +67,10 @@ func TestBadVariableIsNamedAndItsValueIsNot(t *testing.T) {
 			}
 		}
 	}
+	for _, environment := range []string{"prod", ""} {
+		e := run(t, []string{"STEPUP_ENV=" + environment, "STEPUP_TEST_CODES=test@example.com=12345678"}, "serve", "--data", t.TempDir())
+		e.wantStopped(t, "STEPUP_TEST_CODES")
+	}
 	run(t, []string{"STEPUP_HASH_MEMORY_KIB=8"}, "serve", "--data", t.TempDir()).wantStopped(t, "STEPUP_HASH_")
 }
 

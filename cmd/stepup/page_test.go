@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// devPaths are what only dev serves: the inbox holds codes, and the page asks for a key.
-var devPaths = []string{"/dev/inbox", "/dev/passkey/", "/dev/passkey/page.js"}
+// devPaths are what only dev serves: the inbox holds codes, the clock can be moved, and
+// the page asks for a key.
+var devPaths = []string{"/dev/inbox", "/dev/clock", "/dev/passkey/", "/dev/passkey/page.js"}
 
 func TestDevServesItsPagesAndPrintsWhereTheyAre(t *testing.T) {
 	t.Parallel()
@@ -21,7 +22,7 @@ func TestDevServesItsPagesAndPrintsWhereTheyAre(t *testing.T) {
 		}
 	}
 	printed, _ := p.end(t, syscall.SIGTERM)
-	for _, link := range []string{url + "/dev/inbox\n", url + "/dev/passkey/#key=" + printedKey(t, data) + "\n"} {
+	for _, link := range []string{url + "/dev/inbox\n", url + "/dev/clock\n", url + "/dev/passkey/#key=" + printedKey(t, data) + "\n"} {
 		if !strings.Contains(printed, link) {
 			t.Errorf("it does not print %s:\n%s", link, printed)
 		}
@@ -36,6 +37,7 @@ func TestServeHasNoPagesForDevelopers(t *testing.T) {
 			t.Errorf("%s: status %d", path, got)
 		}
 	}
+	server{url, "nobody"}.want(t, http.StatusNotFound, "POST /dev/clock?advance=1h", "")
 	p.end(t, syscall.SIGTERM)
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/notify"
+	"github.com/stepup-auth/stepup/pkg/server/reflection"
 )
 
 // serve runs the service as it runs in a container.
@@ -30,8 +31,9 @@ type serve struct {
 type place struct {
 	Data string `default:".stepup" type:"path" help:"Folder of the embedded store, used unless STEPUP_TABLE is set."`
 
-	sender  notify.Router // of an embedded service
-	metrics io.Writer     // nil writes none
+	sender  notify.Router    // of an embedded service
+	metrics io.Writer        // nil writes none
+	now     func() time.Time // nil is the machine's
 }
 
 // opened is a service with what must happen beside it and after it.
@@ -43,7 +45,13 @@ type opened struct {
 }
 
 func (p place) open(ctx context.Context, c config.Config, logger *slog.Logger) (*opened, error) {
-	ambient := app.Ambient{Logger: logger, Metrics: p.metrics, Now: time.Now, Random: rand.Reader, Sender: p.sender}
+	now := p.now
+	if now == nil {
+		now = time.Now
+	}
+	ambient := app.Ambient{
+		Logger: logger, Metrics: p.metrics, Now: now, Random: rand.Reader, Sender: p.sender, Reflection: reflection.Mount,
+	}
 	if c.Table == "" {
 		e, err := app.InFolder(p.Data, c, ambient)
 		if err != nil {

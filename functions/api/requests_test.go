@@ -79,6 +79,10 @@ func sessionRoutes() []request {
 			file: "delete-session.rest", method: http.MethodDelete, path: sessionPath,
 			status: http.StatusOK, want: `"details"`,
 		},
+		{
+			file: "terminate-user-sessions.rest", method: http.MethodPost, path: "/stepup/v1/users/" + apitest.UserID + "/sessions/terminate",
+			body: `{"keepSessionId":"` + apitest.SessionID + `"}`, status: http.StatusOK, want: `"everyUserAgent":true`,
+		},
 	}
 }
 

@@ -30,6 +30,9 @@ func TestBadConfigurationStopsTheStartWithOneLine(t *testing.T) {
 	}{
 		"no table":               {[]string{"STEPUP_TABLE="}, []string{"STEPUP_TABLE"}},
 		"no duration":            {[]string{"STEPUP_TIMEOUT=hush"}, []string{"STEPUP_TIMEOUT"}},
+		"fixed codes in prod":    {[]string{"STEPUP_ENV=prod", "STEPUP_TEST_CODES=hush@example.com=12345678"}, []string{"STEPUP_TEST_CODES", "STEPUP_ENV"}},
+		"fixed codes anywhere":   {[]string{"STEPUP_ENV=", "STEPUP_TEST_CODES=hush@example.com=12345678"}, []string{"STEPUP_TEST_CODES", "STEPUP_ENV"}},
+		"no fixed code":          {[]string{"STEPUP_ENV=ci", "STEPUP_TEST_CODES=hush@example.com"}, []string{"STEPUP_TEST_CODES", "entry 1"}},
 		"two bad values":         {[]string{"STEPUP_TIMEOUT=hush", "STEPUP_LOCKOUT_LIMIT=hush"}, []string{"STEPUP_TIMEOUT", "STEPUP_LOCKOUT_LIMIT"}},
 		"hash below the floor":   {[]string{"STEPUP_HASH_MEMORY_KIB=64"}, []string{"STEPUP_HASH_"}},
 		"no blocklist":           {[]string{"STEPUP_PASSWORD_BLOCKLIST=/nowhere/passwords.txt"}, []string{"STEPUP_PASSWORD_BLOCKLIST", "/nowhere/passwords.txt"}},
@@ -55,9 +58,10 @@ func wantStopped(t *testing.T, env []string, parts ...string) {
 
 // bad has a value for each variable that must stop the start; the empty one is missing.
 var bad = map[string]string{
-	"STEPUP_TABLE": "", "STEPUP_KEYRING": "", "STEPUP_INSTANCE": " ", "STEPUP_ORGANIZATIONS": ",",
+	"STEPUP_TABLE": "", "STEPUP_KEYRING": "", "STEPUP_TEST_CODES": "hush", "STEPUP_INSTANCE": " ", "STEPUP_ORGANIZATIONS": ",",
 	"STEPUP_IAM_ROLES": "hush", "STEPUP_TIMEOUT": "hush", "STEPUP_STORE_TIMEOUT": "1h", "STEPUP_KEY_CACHE": "-1s", "STEPUP_LOG_LEVEL": "hush",
 	"STEPUP_LOCKOUT_LIMIT": "hush", "STEPUP_LOCKOUT_FIRST_DELAY": "hush", "STEPUP_LOCKOUT_MAX_DELAY": "hush", "STEPUP_LOCKOUT_USER_AT": "hush",
+	"STEPUP_SESSION_LIMITS": "hush", "STEPUP_SESSIONS_PER_USER": "hush",
 	"STEPUP_PASSWORD_MIN_LENGTH": "hush", "STEPUP_PASSWORD_BLOCKLIST": "/nowhere",
 	"STEPUP_HASH_MEMORY_KIB": "hush", "STEPUP_HASH_TIME": "hush", "STEPUP_HASH_CONCURRENCY": "hush",
 	"STEPUP_ISSUER": " ", "STEPUP_REAUTHENTICATION": "hush", "STEPUP_RELYING_PARTIES": "a hush", "STEPUP_TEMPLATES": "/nowhere",
@@ -70,7 +74,7 @@ var bad = map[string]string{
 }
 
 // anyText are the variables that every text is a value of.
-var anyText = []string{"STEPUP_ORIGINS", "STEPUP_SITE", "STEPUP_LINK_HOSTS", "STEPUP_METRICS", "AWS_LAMBDA_FUNCTION_NAME"}
+var anyText = []string{"STEPUP_ENV", "STEPUP_ORIGINS", "STEPUP_SITE", "STEPUP_LINK_HOSTS", "STEPUP_METRICS", "AWS_LAMBDA_FUNCTION_NAME"}
 
 // family names the variable by its beginning, as the errors of the senders do.
 var family = map[string]string{

@@ -27,8 +27,8 @@ import (
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
-// Parts are what differs between the places where the service runs; all but SignedBy and
-// Metrics are required.
+// Parts are what differs between the places where the service runs; all but SignedBy,
+// Reflection and Metrics are required.
 type Parts struct {
 	Config config.Config
 	Table  table.Table
@@ -39,7 +39,9 @@ type Parts struct {
 	Sender notify.Router
 	// SignedBy tells whose signature the gateway in front verified; nil where none does.
 	SignedBy func(*http.Request) (arn string, ok bool)
-	Logger   *slog.Logger
+	// Reflection is as in server.Config.
+	Reflection func(mux *http.ServeMux, services []string)
+	Logger     *slog.Logger
 	// Metrics takes the lines that CloudWatch reads metrics from. Nil, or a configuration
 	// that gives them no name, writes none.
 	Metrics io.Writer
@@ -96,6 +98,9 @@ func New(p Parts) (*App, error) {
 	}
 	recorder := newRecorder(p.Metrics, p.Config.Metrics, p.Now)
 	s := store.New(p.Table, p.Random)
+	if n := p.Config.TestCodes(); n > 0 {
+		p.Logger.Warn("codes of some addresses are fixed, and no message leaves to them", "environment", p.Config.Environment, "addresses", n)
+	}
 	limits := map[sending.Channel]sending.Policy{sending.SMS: p.Config.SMS.Limits, sending.Email: p.Config.Mail.Limits}
 	a := &App{
 		Refused: refusals(recorder),
@@ -110,8 +115,9 @@ func New(p Parts) (*App, error) {
 			Checked: countChecks,
 		}),
 		Sessions: session.New(session.Config{
-			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, RelyingParties: p.Config.RelyingParties,
-			Sending: limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
+			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, Limits: p.Config.SessionLimits, PerUser: p.Config.SessionsPerUser,
+			RelyingParties: p.Config.RelyingParties,
+			Sending:        limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
 			Checked: countChecks,
 		}),
 		Intents: intent.New(intent.Config{
@@ -121,7 +127,7 @@ func New(p Parts) (*App, error) {
 	}
 	handler, err := server.New(server.Config{
 		Sessions: a.Sessions, Users: a.Users, Intents: a.Intents, Keys: a.Keys,
-		SignedBy: p.SignedBy, Principals: p.Config.IAMRoles,
+		SignedBy: p.SignedBy, Reflection: p.Reflection, Principals: p.Config.IAMRoles,
 		Instance: p.Config.Instance, RelyingParties: p.Config.RelyingParties, Origins: p.Config.Origins, Timeout: p.Config.Timeout,
 		Logger: p.Logger, Now: p.Now, Random: p.Random, Failed: countFault,
 	})

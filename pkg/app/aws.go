@@ -37,6 +37,8 @@ type Ambient struct {
 	Sender notify.Router
 	// SignedBy tells whose signature the gateway in front verified; nil where none does.
 	SignedBy func(*http.Request) (arn string, ok bool)
+	// Reflection is as in Parts.
+	Reflection func(mux *http.ServeMux, services []string)
 }
 
 // OnAWS puts the service together on DynamoDB. Keys are fetched before it returns,
@@ -65,7 +67,7 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 		return nil, err
 	}
 	return New(Parts{
-		Config: c, Table: t, Ring: ring, Providers: providers, Sender: sender, SignedBy: m.SignedBy,
+		Config: c, Table: t, Ring: ring, Providers: providers, Sender: sender, SignedBy: m.SignedBy, Reflection: m.Reflection,
 		Logger: m.Logger, Metrics: m.Metrics, Now: m.Now, Random: m.Random,
 	})
 }

@@ -277,6 +277,20 @@ var budgets = map[string]struct {
 			return err
 		}, trips: 2, units: 1, budget: cost{2, 1},
 	},
+	"terminate all sessions of a user": {
+		call: func(ctx context.Context, st stage) error { return st.terminate(ctx, session.Terminate{}) }, trips: 2, units: 1, budget: cost{2, 1},
+	},
+	"terminate the sessions of a device": {
+		call: func(ctx context.Context, st stage) error {
+			return st.terminate(ctx, session.Terminate{Fingerprint: "phone"})
+		}, trips: 2, units: 1, budget: cost{2, 1},
+	},
+	"terminate all sessions but one": { // which is written in the same transaction
+		cold: true,
+		call: func(ctx context.Context, st stage) error {
+			return st.terminate(ctx, session.Terminate{KeepID: st.bound})
+		}, trips: 2, units: 4, budget: cost{2, 4},
+	},
 }
 
 // cost is what a call may take.
@@ -317,6 +331,12 @@ func (st stage) create(ctx context.Context, step session.Step) error {
 
 func (st stage) get(ctx context.Context, id, token string) error {
 	_, err := st.Sessions.Get(ctx, apptest.Admin(), id, token)
+	return err
+}
+
+func (st stage) terminate(ctx context.Context, c session.Terminate) error {
+	c.UserID = "ada"
+	_, err := st.Sessions.Terminate(ctx, apptest.Admin(), c)
 	return err
 }
 

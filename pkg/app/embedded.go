@@ -51,7 +51,7 @@ func InFolder(folder string, c config.Config, m Ambient) (*Embedded, error) {
 		return nil, errors.Join(err, t.Close())
 	}
 	a, err := New(Parts{
-		Config: c, Table: t, Ring: ring, Providers: providers, Sender: m.Sender,
+		Config: c, Table: t, Ring: ring, Providers: providers, Sender: m.Sender, Reflection: m.Reflection,
 		Logger: m.Logger, Metrics: m.Metrics, Now: m.Now, Random: m.Random,
 	})
 	if err != nil {

@@ -156,15 +156,13 @@ func killEverywhere(t *testing.T, tb table.Table, name string, plain bool) (twic
 	t.Helper()
 	for at := 1; ; at++ {
 		for _, after := range []bool{false, true} {
-			process := &mortal{at: at, after: after}
-			place := fmt.Sprintf("%s, killed at call %d, after it: %v", name, at, after)
-			n := killOnce(t, tb, process, name, place, plain)
-			if n > 1 {
+			d := death{mortal: &mortal{at: at, after: after}, call: name, plain: plain}
+			if d.messages(t, newTableLike(t, tb)) > 1 {
 				twice++
 			}
-			if !process.dead {
+			if !d.dead {
 				if at < 3 {
-					t.Errorf("%s: nobody was killed", name)
+					t.Errorf("%s: nobody was killed", d)
 				}
 				return twice
 			}
@@ -172,23 +170,35 @@ func killEverywhere(t *testing.T, tb table.Table, name string, plain bool) (twic
 	}
 }
 
-// killOnce runs the call in a process that dies and again in one that lives, and returns
+// death is where a call is killed.
+type death struct {
+	*mortal
+
+	call  string
+	plain bool
+}
+
+func (d death) String() string {
+	return fmt.Sprintf("%s, killed at call %d, after it: %v", d.call, d.at, d.after)
+}
+
+// messages runs the call in a process that dies and again in one that lives, and returns
 // how many messages left.
-func killOnce(t *testing.T, tb table.Table, process *mortal, name, place string, plain bool) int {
+func (d death) messages(t *testing.T, tb table.Table) int {
 	t.Helper()
-	st := newStage(t, newTableLike(t, tb))
+	st := newStage(t, tb)
 	before := st.View(t, st.bound).Sequence
-	call := repeatables(st.bound, st.seed)[name]
+	call := repeatables(st.bound, st.seed)[d.call]
 	box := inbox.New(inbox.DefaultCapacity, st.Clock.Now)
 	dying := apptest.New(t, apptest.Options{
-		Table: tabletest.NewFaulty(st.Table, process.table), Ring: st.Ring, Providers: st.providers, Inbox: box,
-		Sender: func(s notify.Sender) notify.Sender { return carrier{s, process, plain} },
+		Table: tabletest.NewFaulty(st.Table, d.table), Ring: st.Ring, Providers: st.providers, Inbox: box,
+		Sender: func(s notify.Sender) notify.Sender { return carrier{s, d.mortal, d.plain} },
 	})
 	first, died := call(t.Context(), dying)
 
 	living := apptest.New(t, apptest.Options{
 		Table: st.Table, Ring: st.Ring, Providers: st.providers, Inbox: box,
-		Sender: func(s notify.Sender) notify.Sender { return carrier{s, &mortal{}, plain} },
+		Sender: func(s notify.Sender) notify.Sender { return carrier{s, &mortal{}, d.plain} },
 	})
 	answer, err := call(t.Context(), living)
 	if errors.Is(err, idempotency.ErrRunning) {
@@ -196,37 +206,36 @@ func killOnce(t *testing.T, tb table.Table, process *mortal, name, place string,
 		answer, err = call(t.Context(), living)
 	}
 	if err != nil {
-		t.Errorf("%s: repeated: %v (first: %v)", place, err, died)
+		t.Errorf("%s: repeated: %v (first: %v)", d, err, died)
 	}
 	if died == nil && !cmp.Equal(first, answer) {
-		t.Errorf("%s: answered %v, repeated %v", place, first, answer)
+		t.Errorf("%s: answered %v, repeated %v", d, first, answer)
 	}
 	if again, err := call(t.Context(), living); err != nil || !cmp.Equal(answer, again) {
-		t.Errorf("%s: repeated %v, and again %v, %v", place, answer, again, err)
+		t.Errorf("%s: repeated %v, and again %v, %v", d, answer, again, err)
 	}
 	if got := st.View(t, st.bound).Sequence; got > before+1 {
-		t.Errorf("%s: the session went from %d to %d", place, before, got)
+		t.Errorf("%s: the session went from %d to %d", d, before, got)
 	}
-	messages := checkMessages(t, place, box, plain)
-	if sends := strings.HasSuffix(name, "is sent"); sends != (messages > 0) {
-		t.Errorf("%s: %d messages left", place, messages)
-	}
-	return messages
+	d.check(t, box)
+	return len(box.Messages())
 }
 
-// checkMessages returns how many there are, which all say the same.
-func checkMessages(t *testing.T, place string, box *inbox.Inbox, plain bool) int {
+// check looks at the messages, which all say the same.
+func (d death) check(t *testing.T, box *inbox.Inbox) {
 	t.Helper()
 	all := box.Messages()
 	for _, m := range all {
 		if m.Code != all[0].Code {
-			t.Errorf("%s: messages with different codes left", place)
+			t.Errorf("%s: messages with different codes left", d)
 		}
 	}
-	if len(all) > 1 && !plain {
-		t.Errorf("%s: %d messages left", place, len(all))
+	if len(all) > 1 && !d.plain {
+		t.Errorf("%s: %d messages left", d, len(all))
 	}
-	return len(all)
+	if sends := strings.HasSuffix(d.call, "is sent"); sends != (len(all) > 0) {
+		t.Errorf("%s: %d messages left", d, len(all))
+	}
 }
 
 // newTableLike returns an empty store of the same kind.

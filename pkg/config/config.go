@@ -20,6 +20,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/password"
 	"github.com/stepup-auth/stepup/pkg/phone"
 	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
 	"github.com/stepup-auth/stepup/pkg/weblink"
 )
@@ -32,6 +33,8 @@ type Config struct {
 	// Keyring says where the master keys are: the name or ARN of a secret in
 	// Secrets Manager, or "file:" and a path.
 	Keyring string
+	// Environment is the name of the deployment, such as "prod"; empty where it has none.
+	Environment string
 	// Instance is the id that answers name as the owner of sessions.
 	Instance string
 	// Organizations are those that users may belong to; the first is the default.
@@ -54,6 +57,10 @@ type Config struct {
 	Metrics string
 	// Lockout is the guessing policy.
 	Lockout user.Lockout
+	// SessionLimits end sessions that last too long, or are not used.
+	SessionLimits session.Limits
+	// SessionsPerUser is how many sessions of a user are alive at a time; 0 for any number.
+	SessionsPerUser int
 	// Passwords is what a new password must fulfil.
 	Passwords password.Policy
 	// PasswordBlocklist is the path of a file with passwords that nobody may choose,
@@ -136,6 +143,8 @@ type variable = setting[Config]
 var variables = []variable{
 	{"STEPUP_TABLE", "", func(c *Config, s string) error { c.Table = s; return nil }},
 	{"STEPUP_KEYRING", "", func(c *Config, s string) error { c.Keyring = s; return nil }},
+	{"STEPUP_ENV", "", func(c *Config, s string) error { c.Environment = s; return nil }},
+	{"STEPUP_TEST_CODES", "", setTestCodes},
 	{"STEPUP_INSTANCE", "stepup", func(c *Config, s string) error { c.Instance = s; return filled(s) }},
 	{"STEPUP_ORGANIZATIONS", "default", setOrganizations},
 	{"STEPUP_ORIGINS", "", func(c *Config, s string) error { c.Origins = list(s); return nil }},
@@ -149,6 +158,8 @@ var variables = []variable{
 	{"STEPUP_LOCKOUT_FIRST_DELAY", "30s", duration(func(c *Config) *time.Duration { return &c.Lockout.FirstDelay })},
 	{"STEPUP_LOCKOUT_MAX_DELAY", "1h", duration(func(c *Config) *time.Duration { return &c.Lockout.MaxDelay })},
 	{"STEPUP_LOCKOUT_USER_AT", "0", number(func(c *Config) *int { return &c.Lockout.LockUserAt })},
+	{"STEPUP_SESSION_LIMITS", "none", setSessionLimits},
+	{"STEPUP_SESSIONS_PER_USER", "0", number(func(c *Config) *int { return &c.SessionsPerUser })},
 	{"STEPUP_PASSWORD_MIN_LENGTH", "8", number(func(c *Config) *int { return &c.Passwords.MinLength })},
 	{"STEPUP_PASSWORD_BLOCKLIST", "", func(c *Config, s string) error { c.PasswordBlocklist = s; return nil }},
 	{"STEPUP_HASH_MEMORY_KIB", "19456", unsigned(func(c *Config) *uint32 { return &c.Hashing.MemoryKiB })},
@@ -228,13 +239,16 @@ func (c Config) validate() error {
 	if err := errors.Join(c.SMS.Limits.Validate(), c.Mail.Limits.Validate()); err != nil {
 		return fmt.Errorf("STEPUP_SEND_*, STEPUP_SMS_BUDGET, STEPUP_MAIL_BUDGET: %w", err)
 	}
+	if c.SessionsPerUser < 0 || c.SessionsPerUser > session.MaxPerUser {
+		return fmt.Errorf("STEPUP_SESSIONS_PER_USER: is not between 0 and %d", session.MaxPerUser)
+	}
 	if err := c.Passwords.Validate(); err != nil {
 		return fmt.Errorf("STEPUP_PASSWORD_MIN_LENGTH: %w", err)
 	}
 	if c.StoreTimeout > c.Timeout {
 		return errors.New("STEPUP_STORE_TIMEOUT: is longer than STEPUP_TIMEOUT")
 	}
-	return c.checkIAMRoles()
+	return errors.Join(c.checkIAMRoles(), c.checkTestCodes())
 }
 
 // each sets a limit of every channel.

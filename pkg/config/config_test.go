@@ -14,6 +14,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/password"
 	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -96,6 +97,8 @@ type setting struct {
 var settings = map[string]setting{
 	"STEPUP_TABLE":               {"t", func(c *config.Config) { c.Table = "t" }, nil},
 	"STEPUP_KEYRING":             {"file:k", func(c *config.Config) { c.Keyring = "file:k" }, nil},
+	"STEPUP_ENV":                 {"dev-ada", func(c *config.Config) { c.Environment = "dev-ada" }, nil},
+	"STEPUP_TEST_CODES":          testCodes,
 	"STEPUP_INSTANCE":            {"i", func(c *config.Config) { c.Instance = "i" }, []string{" "}},
 	"STEPUP_ORGANIZATIONS":       {"a, b,,c", func(c *config.Config) { c.Organizations = []string{"a", "b", "c"} }, []string{",", " , "}},
 	"STEPUP_ORIGINS":             {"https://a, https://b", func(c *config.Config) { c.Origins = []string{"https://a", "https://b"} }, nil},
@@ -109,6 +112,10 @@ var settings = map[string]setting{
 	"STEPUP_LOCKOUT_FIRST_DELAY": {"1m", func(c *config.Config) { c.Lockout.FirstDelay = time.Minute }, append([]string{"1ms", "2h"}, badDurations...)},
 	"STEPUP_LOCKOUT_MAX_DELAY":   {"2h", func(c *config.Config) { c.Lockout.MaxDelay = 2 * time.Hour }, append([]string{"1s"}, badDurations...)},
 	"STEPUP_LOCKOUT_USER_AT":     {"5", func(c *config.Config) { c.Lockout.LockUserAt = 5 }, append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SESSION_LIMITS": {"0, 24h/1h ,12h/15m", func(c *config.Config) {
+		c.SessionLimits = session.Limits{{}, {Max: 24 * time.Hour, Idle: time.Hour}, {Max: 12 * time.Hour, Idle: 15 * time.Minute}}
+	}, []string{"canary", "24h", "1h,2h", "1h,2h,3h,4h", "1h,2h,3", "1h,2h,3h/", "1h,2h/-1s,3h", "-1h,2h,3h", "1h,1h/2h,3h", ",,"}},
+	"STEPUP_SESSIONS_PER_USER":   {"3", func(c *config.Config) { c.SessionsPerUser = 3 }, append([]string{"-1", "51"}, badNumbers...)},
 	"STEPUP_PASSWORD_MIN_LENGTH": {"15", func(c *config.Config) { c.Passwords.MinLength = 15 }, append([]string{"-1", "7", "201"}, badNumbers...)},
 	"STEPUP_PASSWORD_BLOCKLIST":  {"/opt/passwords.txt", func(c *config.Config) { c.PasswordBlocklist = "/opt/passwords.txt" }, nil},
 	"STEPUP_HASH_MEMORY_KIB":     {"65536", func(c *config.Config) { c.Hashing.MemoryKiB = 65536 }, append([]string{"-1", "4294967296"}, badNumbers...)},
@@ -174,11 +181,12 @@ func TestEveryVariableSetsItsField(t *testing.T) {
 	for name, s := range settings {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := load(name, s.good)
+			got, err := load(name, s.good, "STEPUP_ENV", "ci") // without which there are no test codes
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := defaults()
+			want.Environment = "ci"
 			s.alter(&want)
 			if diff := compare(want, got); diff != "" {
 				t.Errorf("config (-want +got):\n%s", diff)
@@ -206,7 +214,7 @@ func TestABadValueIsRefusedByNameAndNotRepeated(t *testing.T) {
 		for _, bad := range s.bad {
 			t.Run(name+"="+bad, func(t *testing.T) {
 				t.Parallel()
-				_, err := load(name, bad)
+				_, err := load(name, bad, "STEPUP_ENV", "ci")
 				switch {
 				case err == nil:
 					t.Fatal("no error")

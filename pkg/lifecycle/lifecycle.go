@@ -38,6 +38,7 @@ const (
 	UserDeactivated     Name = "user.deactivated"
 	UserReactivated     Name = "user.reactivated"
 	SessionsEnded       Name = "user.sessions_ended"
+	AgentSessionsEnded  Name = "user.agent_sessions_ended"
 	PasswordChanged     Name = "user.password_changed"
 	FactorAdded         Name = "user.factor_added"
 	FactorRemoved       Name = "user.factor_removed"
@@ -50,7 +51,7 @@ func Names() []Name {
 	return []Name{
 		SessionCreated, SessionUpdated, SessionTerminated, SessionExpired,
 		UserCreated, UserDeleted, UserLocked, UserUnlocked, UserDeactivated, UserReactivated, SessionsEnded,
-		PasswordChanged, FactorAdded, FactorRemoved, CheckFailed, AuthenticatorLocked,
+		AgentSessionsEnded, PasswordChanged, FactorAdded, FactorRemoved, CheckFailed, AuthenticatorLocked,
 	}
 }
 

@@ -13,7 +13,8 @@ type SessionChange struct{ Old, New *session.Session }
 
 // Events implements Change. A session ends once: by a call, which leaves a tombstone,
 // or else by its age, when the sweep of the table finds it, a day or more later. A
-// wrong answer to a code also writes the session, and is no event of it.
+// wrong answer to a code also writes the session, and is no event of it; that it is kept
+// where others of its user end is one.
 func (c SessionChange) Events(r Record) []Event {
 	var e Event
 	switch {
@@ -33,7 +34,7 @@ func (c SessionChange) Events(r Record) []Event {
 	case c.Old == nil:
 		e = stepped(SessionCreated, session.Factors{}, c.New)
 		e.Time, e.Creator = c.New.Created, c.New.Creator
-	case c.Old.Sequence == c.New.Sequence:
+	case c.Old.Sequence == c.New.Sequence && c.Old.Factors.User.Epoch == c.New.Factors.User.Epoch:
 		return nil
 	default:
 		e = stepped(SessionUpdated, c.Old.Factors, c.New)

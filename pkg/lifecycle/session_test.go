@@ -92,6 +92,12 @@ func TestSessionEvents(t *testing.T) {
 				e.Revision, e.ExpiresAt, e.Verified, e.Factors = 5, at(59), none, password
 			}),
 		},
+		"kept where others end": {
+			living(), living(func(s *session.Session) { s.Revision, s.Factors.User.Epoch = 4, 99 }), record(),
+			about(lifecycle.SessionUpdated, func(e *lifecycle.Event) {
+				e.Revision, e.ExpiresAt, e.Verified, e.Factors = 4, at(59), none, password
+			}),
+		},
 		"a wrong answer to a code": {living(), living(func(s *session.Session) { s.Revision = 4 }), record(), nil},
 		"terminated":               {living(), living(ended), record(), about(lifecycle.SessionTerminated, func(e *lifecycle.Event) { e.Time, e.Revision = at(5), 9 })},
 		"terminated twice":         {living(ended), living(ended), record(), nil},

@@ -122,8 +122,11 @@ func (c GuardChange) Events(r Record) []Event {
 	if name := transition(c.Old.State, after.State); name != "" {
 		events = append(events, Event{Name: name})
 	}
-	if after.Epoch != c.Old.Epoch {
+	switch {
+	case after.Epoch != c.Old.Epoch:
 		events = append(events, Event{Name: SessionsEnded})
+	case !maps.Equal(after.Agents, c.Old.Agents):
+		events = append(events, Event{Name: AgentSessionsEnded})
 	}
 	if was := c.Old.PasswordChanged; !was.IsZero() && after.PasswordChanged.After(was) { // else it is user.factor_added
 		events = append(events, Event{Name: PasswordChanged})

@@ -132,14 +132,18 @@ func TestL7_GuardEvents(t *testing.T) {
 		before, after *user.Guard
 		want          []lifecycle.Event
 	}{
-		"new user":         {nil, guard(), nil},
-		"nothing of note":  {guard(), guard(func(g *user.Guard) { g.TOTPStep = 7 }), nil},
-		"locked":           {guard(), guard(state(user.StateLocked), epoch), []lifecycle.Event{event(lifecycle.UserLocked), event(lifecycle.SessionsEnded)}},
-		"unlocked":         {guard(state(user.StateLocked)), guard(state(user.StateActive)), []lifecycle.Event{event(lifecycle.UserUnlocked)}},
-		"deactivated":      {guard(), guard(state(user.StateInactive), epoch), []lifecycle.Event{event(lifecycle.UserDeactivated), event(lifecycle.SessionsEnded)}},
-		"lock deactivated": {guard(state(user.StateLocked)), guard(state(user.StateInactive), epoch), []lifecycle.Event{event(lifecycle.UserDeactivated), event(lifecycle.SessionsEnded)}},
-		"reactivated":      {guard(state(user.StateInactive)), guard(state(user.StateActive)), []lifecycle.Event{event(lifecycle.UserReactivated)}},
-		"set up":           {guard(state(user.StateInitial)), guard(state(user.StateActive)), nil},
+		"new user":          {nil, guard(), nil},
+		"nothing of note":   {guard(), guard(func(g *user.Guard) { g.TOTPStep = 7 }), nil},
+		"locked":            {guard(), guard(state(user.StateLocked), epoch), []lifecycle.Event{event(lifecycle.UserLocked), event(lifecycle.SessionsEnded)}},
+		"unlocked":          {guard(state(user.StateLocked)), guard(state(user.StateActive)), []lifecycle.Event{event(lifecycle.UserUnlocked)}},
+		"deactivated":       {guard(), guard(state(user.StateInactive), epoch), []lifecycle.Event{event(lifecycle.UserDeactivated), event(lifecycle.SessionsEnded)}},
+		"lock deactivated":  {guard(state(user.StateLocked)), guard(state(user.StateInactive), epoch), []lifecycle.Event{event(lifecycle.UserDeactivated), event(lifecycle.SessionsEnded)}},
+		"reactivated":       {guard(state(user.StateInactive)), guard(state(user.StateActive)), []lifecycle.Event{event(lifecycle.UserReactivated)}},
+		"set up":            {guard(state(user.StateInitial)), guard(state(user.StateActive)), nil},
+		"device signed out": {guard(), guard(func(g *user.Guard) { g.Agents = map[string]int64{"k": 2} }), []lifecycle.Event{event(lifecycle.AgentSessionsEnded)}},
+		"and all after it": {
+			guard(func(g *user.Guard) { g.Agents = map[string]int64{"k": 2} }), guard(epoch), []lifecycle.Event{event(lifecycle.SessionsEnded)},
+		},
 		"password changed": {guard(), guard(func(g *user.Guard) { g.PasswordChanged = at(2) }), []lifecycle.Event{event(lifecycle.PasswordChanged)}},
 		"first password":   {guard(func(g *user.Guard) { g.PasswordChanged = time.Time{} }), guard(func(g *user.Guard) { g.PasswordChanged = at(2) }), nil},
 		"first codes":      {guard(), guard(codes(3)), []lifecycle.Event{event(lifecycle.FactorAdded, of(user.AuthRecovery, 0))}},

@@ -35,6 +35,9 @@ type Policy struct {
 	// Prefixes are the beginnings that a phone number must have one of, such as
 	// "+41"; empty allows any.
 	Prefixes []string
+	// Fixed are the addresses for automatic tests. They count for none of the above,
+	// because nothing is sent to them.
+	Fixed FixedCodes
 }
 
 const (

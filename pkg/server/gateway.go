@@ -12,13 +12,14 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
+	sessionv1 "github.com/stepup-auth/stepup/pkg/gen/stepup/session/v1"
 	sessionv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
 	userv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
 )
 
 // newGateway returns the REST routes, which call the services in process. JSON is
 // read leniently and written sparsely, as the wire contract has it in section 3.
-func newGateway(sessions sessionv2.SessionServiceServer, users userv2.UserServiceServer) (http.Handler, error) {
+func newGateway(sessions *sessionServer, users userv2.UserServiceServer) (http.Handler, error) {
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
 			UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: true},
@@ -36,6 +37,7 @@ func newGateway(sessions sessionv2.SessionServiceServer, users userv2.UserServic
 	err := errors.Join(
 		sessionv2.RegisterSessionServiceHandlerServer(context.Background(), mux, sessions),
 		userv2.RegisterUserServiceHandlerServer(context.Background(), mux, users),
+		sessionv1.RegisterSessionServiceHandlerServer(context.Background(), mux, sessions),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("register REST routes: %w", err)

@@ -13,20 +13,24 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/gen/stepup/session/v1/sessionv1connect"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2/sessionv2connect"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2/userv2connect"
 )
 
 // services are what health and reflection must know.
 func services() []string {
-	return []string{grpc_health_v1.Health_ServiceDesc.ServiceName, sessionv2connect.SessionServiceName, userv2connect.UserServiceName}
+	return []string{
+		grpc_health_v1.Health_ServiceDesc.ServiceName,
+		sessionv1connect.SessionServiceName, sessionv2connect.SessionServiceName, userv2connect.UserServiceName,
+	}
 }
 
 func TestHealthAnswersWithoutACredential(t *testing.T) {
 	t.Parallel()
 	url := apptest.New(t, apptest.Options{}).Serve(t)
 	client := grpc_health_v1.NewHealthClient(grpcConnection(t, url))
-	for _, service := range []string{"", sessionv2connect.SessionServiceName, userv2connect.UserServiceName} {
+	for _, service := range []string{"", sessionv1connect.SessionServiceName, sessionv2connect.SessionServiceName, userv2connect.UserServiceName} {
 		answer, err := client.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: service})
 		if err != nil || answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
 			t.Errorf("service %q: got %v, %v", service, answer, err)

@@ -26,6 +26,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	sessionv1 "github.com/stepup-auth/stepup/pkg/gen/stepup/session/v1"
+	"github.com/stepup-auth/stepup/pkg/gen/stepup/session/v1/sessionv1connect"
 	sessionv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2/sessionv2connect"
 	userv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
@@ -92,6 +94,7 @@ func contract() []protoreflect.ServiceDescriptor {
 	return []protoreflect.ServiceDescriptor{
 		sessionv2.File_zitadel_session_v2_session_service_proto.Services().Get(0),
 		userv2.File_zitadel_user_v2_user_service_proto.Services().Get(0),
+		sessionv1.File_stepup_session_v1_session_service_proto.Services().Get(0),
 	}
 }
 
@@ -145,6 +148,7 @@ var routes = map[protoreflect.Name]struct{ verb, path string }{
 	"RegisterU2F":                    {"POST", "/v2/users/{user_id}/u2f"},
 	"VerifyU2FRegistration":          {"POST", "/v2/users/{user_id}/u2f/{u2f_id}"},
 	"RemoveU2F":                      {"DELETE", "/v2/users/{user_id}/u2f/{u2f_id}"},
+	"TerminateUserSessions":          {"POST", "/stepup/v1/users/{user_id}/sessions/terminate"},
 }
 
 func dialREST(t *testing.T, to endpoint) carry {
@@ -246,6 +250,7 @@ func dialConnect(transport *http.Transport, options ...connect.ClientOption) fun
 		services := map[protoreflect.FullName]any{
 			sessionv2connect.SessionServiceName: sessionv2connect.NewSessionServiceClient(client, to.url, options...),
 			userv2connect.UserServiceName:       userv2connect.NewUserServiceClient(client, to.url, options...),
+			sessionv1connect.SessionServiceName: sessionv1connect.NewSessionServiceClient(client, to.url, options...),
 		}
 		return func(ctx context.Context, method protoreflect.MethodDescriptor, request, response proto.Message) *rpcstatus.Status {
 			call := reflect.ValueOf(services[method.Parent().FullName()]).MethodByName(string(method.Name()))

@@ -167,13 +167,14 @@ type fixture struct {
 	emailCode, phoneCode string
 }
 
-// rpcs are the calls of both services, in their order.
+// rpcs are the calls of all services, in their order.
 func (f *fixture) rpcs() []rpc {
 	all := append(sessionRPCs(f), stepRPCs(f)...)
 	all = append(all, userRPCs()...)
 	all = append(all, contactRPCs(f)...)
 	all = append(all, idpRPCs(f)...)
-	return append(all, factorRPCs(f)...)
+	all = append(all, factorRPCs(f)...)
+	return append(all, terminationRPCs()...)
 }
 
 func newFixture(t *testing.T) *fixture {

@@ -18,11 +18,11 @@ import (
 
 	"connectrpc.com/connect"
 	"connectrpc.com/grpchealth"
-	"connectrpc.com/grpcreflect"
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/gen/openapi"
+	"github.com/stepup-auth/stepup/pkg/gen/stepup/session/v1/sessionv1connect"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2/sessionv2connect"
 	"github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2/userv2connect"
 	"github.com/stepup-auth/stepup/pkg/intent"
@@ -34,8 +34,8 @@ import (
 // MaxBody is the largest request body in bytes, on every protocol.
 const MaxBody = 1 << 20
 
-// Config holds what the handler needs; all fields but SignedBy, Principals, Origins and
-// Failed are required.
+// Config holds what the handler needs; all fields but SignedBy, Principals, Origins,
+// Failed and Reflection are required.
 type Config struct {
 	Sessions *session.Service
 	Users    *user.Service
@@ -58,8 +58,11 @@ type Config struct {
 	Origins []string
 	// Timeout bounds one request.
 	Timeout time.Duration
-	Logger  *slog.Logger
-	Now     func() time.Time
+	// Reflection adds routes that describe the services; nil where streams cannot be
+	// carried.
+	Reflection func(mux *http.ServeMux, services []string)
+	Logger     *slog.Logger
+	Now        func() time.Time
 	// Random feeds request ids.
 	Random io.Reader
 	// Failed, unless nil, hears of the fault that a request was answered with.
@@ -80,7 +83,7 @@ func New(c Config) (http.Handler, error) {
 		connect.WithRecover(func(_ context.Context, _ connect.Spec, _ http.Header, thrown any) error { return panicked(thrown) }),
 		connect.WithReadMaxBytes(MaxBody),
 	}
-	names := []string{sessionv2connect.SessionServiceName, userv2connect.UserServiceName}
+	names := []string{sessionv2connect.SessionServiceName, userv2connect.UserServiceName, sessionv1connect.SessionServiceName}
 	mux := http.NewServeMux()
 	mux.Handle("/", http.HandlerFunc(notFound))
 	mux.HandleFunc("GET /debug/healthz", healthy)
@@ -89,10 +92,11 @@ func New(c Config) (http.Handler, error) {
 	mux.HandleFunc("GET "+CallbackPath, callback(c.Intents))
 	mux.Handle(sessionv2connect.NewSessionServiceHandler(sessions, options...))
 	mux.Handle(userv2connect.NewUserServiceHandler(users, options...))
+	mux.Handle(sessionv1connect.NewSessionServiceHandler(sessions, options...))
 	mux.Handle(grpchealth.NewHandler(grpchealth.NewStaticChecker(names...)))
-	reflector := grpcreflect.NewStaticReflector(append(names, grpchealth.HealthV1ServiceName)...)
-	mux.Handle(grpcreflect.NewHandlerV1(reflector))
-	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector))
+	if c.Reflection != nil {
+		c.Reflection(mux, append(names, grpchealth.HealthV1ServiceName))
+	}
 	return c.wrap(route(unicodePath(limitBody(rest)), mux)), nil
 }
 
@@ -100,7 +104,7 @@ func New(c Config) (http.Handler, error) {
 // row, and with it a token in the query.
 func route(rest, others http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/v2/") {
+		if strings.HasPrefix(r.URL.Path, "/v2/") || strings.HasPrefix(r.URL.Path, "/stepup/") {
 			rest.ServeHTTP(w, r)
 			return
 		}

@@ -81,9 +81,9 @@ func (d *decision) bind() {
 		ID:           d.user.ID,
 		Organization: d.user.Organization,
 		VerifiedAt:   d.now,
-		Epoch:        d.user.Guard.Epoch,
+		Epoch:        d.user.Guard.EpochOf(d.session.Agent.Fingerprint),
 	}
-	d.changed = true
+	d.changed, d.bound = true, true
 }
 
 func (d *decision) checkPassword(ctx context.Context, _ Checks) (*fault.Fault, error) {

@@ -50,7 +50,7 @@ func TestL6_ASpentBudgetOfOneChannelLeavesTheOtherAlone(t *testing.T) {
 	for spent, other := range map[sending.Channel]sending.Channel{sending.SMS: sending.Email, sending.Email: sending.SMS} {
 		t.Run(string(spent), func(t *testing.T) {
 			t.Parallel()
-			e := enrolWith(t, apptest.Options{Env: map[string]string{"STEPUP_SMS_BUDGET": "1", "STEPUP_MAIL_BUDGET": "1"}})
+			e := enrolIn(t, apptest.Options{Env: map[string]string{"STEPUP_SMS_BUDGET": "1", "STEPUP_MAIL_BUDGET": "1"}})
 			_, err := e.set(session.Step{Challenges: asking(spent, session.RequestCode{})})
 			check(t, err)
 			e.Clock.Advance(time.Minute)

@@ -36,6 +36,8 @@ type decision struct {
 	session *Session
 	user    *user.User // nil when the session has none and none was named
 	changed bool       // the session is to be written, with a new token
+	bound   bool       // a user was named, for the first time or again
+	peers   []*Session // of the user, when there may be too many
 	held    bool       // the gate stayed closed
 	rely    bool       // a secret was right, which may be told only while the user is as loaded
 	checked []user.Check
@@ -127,7 +129,7 @@ func (d *decision) step(ctx context.Context, s Step) (*fault.Fault, error) {
 		return denied, nil
 	}
 	if s.Lifetime != nil {
-		d.session.ExpiresAt = d.now.Add(*s.Lifetime)
+		d.session.ask(d.now.Add(*s.Lifetime))
 		d.changed = true
 	}
 	return nil, d.advance()
@@ -155,10 +157,15 @@ func (d *decision) mergeMetadata(changes map[string][]byte) *fault.Fault {
 	return nil
 }
 
-// advance marks the session as changed once, whatever the number of changes.
+// advance marks the session as changed once, whatever the number of changes, and puts
+// off its end.
 func (d *decision) advance() (err error) {
 	if !d.changed {
 		return nil
+	}
+	d.session.limit(d.config.Limits, d.now)
+	if d.bound {
+		d.admit()
 	}
 	d.session.Sequence++
 	d.session.Revision++

@@ -32,10 +32,10 @@ const phone = "+41791234567"
 
 func enrol(t *testing.T, tb table.Table) *enrolled {
 	t.Helper()
-	return enrolWith(t, apptest.Options{Table: tb})
+	return enrolIn(t, apptest.Options{Table: tb})
 }
 
-func enrolWith(t *testing.T, o apptest.Options) *enrolled {
+func enrolIn(t *testing.T, o apptest.Options) *enrolled {
 	t.Helper()
 	s := apptest.New(t, o)
 	ctx, admin := t.Context(), apptest.Admin()

@@ -17,6 +17,8 @@ var (
 	// ErrMoved is a state other than the one that the caller knows (RFC 9110, section
 	// 15.5.13).
 	ErrMoved = fault.New(fault.PreconditionNotMet, "STEPUP-if-match-failed", "Session has changed")
+	// ErrKeep ends nothing: whoever spares a session would end up without any.
+	ErrKeep = fault.New(fault.FailedPrecondition, "STEPUP-keep-session", "keep_session_id: the user has no such session, or it is over")
 
 	// ErrUserNotActive carries the raw key as its text, because clients of the
 	// original match exactly that.

@@ -70,41 +70,35 @@ func (d *decision) sealAnswer(receipt *idempotency.Receipt) error {
 	return receipt.Seal(d.ring, d.random, keyOptions, d.keyOptions)
 }
 
-// repeat answers as the first request did. Messages that it may not have sent are sent
-// once nobody else can be sending them.
+// repeat answers as the first request did, once its messages have left.
 func (s *Service) repeat(ctx context.Context, d *decision, r idempotency.Receipt) (Result, error) {
-	switch err := r.Running(d.now); {
-	case r.Denied != nil:
+	if r.Denied != nil {
 		return Result{}, r.Denied
-	case err != nil:
-		return Result{}, err
-	case len(r.Due) == 0:
-		return s.answerAgain(ctx, d, r)
 	}
 	d.session = d.loaded.Session.Clone()
-	messages, err := d.due(r)
-	if err != nil {
+	if err := s.settlement(d).Send(ctx, r); err != nil {
 		return Result{}, err
 	}
-	r.Owe(r.Due, d.now)
-	if err := s.note(ctx, d, r); err != nil {
-		return Result{}, err
-	}
-	for _, m := range messages {
-		if err := s.c.Messenger.Deliver(ctx, m); err != nil {
-			return Result{}, err
-		}
-	}
-	return s.answerAgain(ctx, d, s.settled(ctx, d, r))
+	return s.answerAgain(ctx, d, r)
 }
 
-// due makes the messages of the receipt again. A code that was used or replaced since is
-// not sent.
-func (d *decision) due(r idempotency.Receipt) ([]sending.Message, error) {
+func (s *Service) settlement(d *decision) idempotency.Settlement {
+	return idempotency.Settlement{Debtor: &debtor{d, s.c.Store}, Messenger: s.c.Messenger, Retry: s.c.Retry, Now: d.now}
+}
+
+// debtor is the session of a decision.
+type debtor struct {
+	*decision
+
+	store Store
+}
+
+// Messages implements idempotency.Debtor.
+func (d *debtor) Messages(due []sending.Due) ([]sending.Message, error) {
 	var all []sending.Message
-	for _, due := range r.Due {
+	for _, m := range due {
 		k := smsCodes()
-		if due.Purpose == sending.OTPEmail {
+		if m.Purpose == sending.OTPEmail {
 			k = emailCodes()
 		}
 		open := *k.challenge(d.session)
@@ -115,39 +109,33 @@ func (d *decision) due(r idempotency.Receipt) ([]sending.Message, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, d.message(k, due.URLTemplate, code))
+		all = append(all, d.message(k, m.URLTemplate, code))
 	}
 	return all, nil
 }
 
-// note replaces the receipt in the session.
-func (s *Service) note(ctx context.Context, d *decision, r idempotency.Receipt) error {
-	before := d.session
-	d.session = before.Clone()
-	d.session.Receipts = before.Receipts.With(r, d.now)
-	d.session.Revision++
-	return s.c.Store.Commit(ctx, Change{Old: before, New: d.session})
+// Note implements idempotency.Debtor.
+func (d *debtor) Note(ctx context.Context, r idempotency.Receipt) error {
+	noted := d.session.Clone()
+	noted.Receipts = noted.Receipts.With(r, d.now)
+	noted.Revision++
+	if err := d.store.Commit(ctx, Change{Old: d.session, New: noted}); err != nil {
+		return err
+	}
+	d.session = noted
+	return nil
 }
 
-// settled notes that the messages left. That is for a repetition only, and the messages
-// cannot be called back: whoever asked first is answered even when it cannot be noted,
-// and a repetition then sends them once more.
-func (s *Service) settled(ctx context.Context, d *decision, r idempotency.Receipt) idempotency.Receipt {
-	r.Owe(nil, d.now)
-	// The session may have moved on meanwhile, for the code may have been used already.
-	_ = s.c.Retry.OnConflict(ctx, func() error { //nolint:errcheck // see above
-		err := s.note(ctx, d, r)
-		if err == nil {
-			return nil
-		}
-		loaded, loadErr := s.c.Store.Load(ctx, Ref{SessionID: d.session.ID})
-		if loadErr != nil || loaded.Session == nil {
-			return loadErr
-		}
+// Reload implements idempotency.Debtor.
+func (d *debtor) Reload(ctx context.Context) error {
+	loaded, err := d.store.Load(ctx, Ref{SessionID: d.session.ID})
+	if err == nil && loaded.Session == nil {
+		err = ErrNotFound
+	}
+	if err == nil {
 		d.session = loaded.Session
-		return err
-	})
-	return r
+	}
+	return err
 }
 
 // answerAgain tells the outcome of then, and what the session is worth now.

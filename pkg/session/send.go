@@ -35,8 +35,8 @@ func (s *Service) deliver(ctx context.Context, d *decision, once idempotency.Req
 	if err != nil {
 		return s.takeBack(ctx, d, refunds, err)
 	}
-	if r, err := d.session.Receipts.Find(d.ring, once); err == nil && r != nil && len(r.Due) > 0 {
-		s.settled(ctx, d, *r)
+	if r, err := d.session.Receipts.Find(d.ring, once); err == nil && r != nil {
+		s.settlement(d).Sent(ctx, *r)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
-// Config holds what a Service needs; all fields are required.
+// Config holds what a Service needs; all fields but Limits and PerUser are required.
 type Config struct {
 	Store   Store
 	Hasher  user.Hasher
@@ -26,6 +26,10 @@ type Config struct {
 	// Sending are the limits by channel.
 	Sending   map[sending.Channel]sending.Policy
 	Messenger sending.Messenger
+	// Limits end sessions that last too long, or are not used; the zero value ends none.
+	Limits Limits
+	// PerUser is how many sessions of a user are alive at a time; 0 for any number.
+	PerUser int
 	// RelyingParties are those that keys may be asked for.
 	RelyingParties *passkey.RelyingParties
 	// Ring makes tokens and codes.
@@ -198,7 +202,8 @@ func (s *Service) load(ctx context.Context, ref Ref) (*decision, error) {
 	if loaded.User != nil {
 		d.user = loaded.User.Clone()
 	}
-	return d, nil
+	d.peers, err = s.peers(ctx, ref, d.user)
+	return d, err
 }
 
 func (s *Service) commit(ctx context.Context, c Change) error {

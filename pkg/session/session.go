@@ -35,6 +35,10 @@ type Session struct {
 	TokenID TokenID
 	// ExpiresAt is zero for a session that does not expire.
 	ExpiresAt time.Time
+	// Limited says that ExpiresAt is by the limits of the configuration. Asked is then
+	// the end that the creator asked for, which is later, or zero for none.
+	Limited bool
+	Asked   time.Time
 	// TerminatedAt is zero until the session is deleted. What is left from then on
 	// is a tombstone, so that a late change is told what happened.
 	TerminatedAt time.Time
@@ -61,8 +65,12 @@ type UserFactor struct {
 	ID           string
 	Organization string
 	VerifiedAt   time.Time
-	// Epoch is the user's epoch at the check; see user.Guard.
+	// Epoch is the user's epoch at the check, for the session's user agent; see
+	// user.Guard.
 	Epoch int64
+	// Counted says that the session counts for the limit per user; it is over when it is
+	// no longer among those that the user's guard admits.
+	Counted bool
 }
 
 // KeyFactor is the last assertion of a passkey or U2F key.
@@ -117,14 +125,15 @@ func (s *Session) Expired(now time.Time) bool {
 	return !s.ExpiresAt.IsZero() && s.ExpiresAt.Before(now)
 }
 
-// Ended reports whether the session is over for good: deleted, or its user was
-// locked, deactivated or deleted since. The guard is the bound user's, nil when
-// there is none.
+// Ended reports whether the session is over for good: deleted, or ended with others of
+// its user, who may have been locked, deactivated or deleted, or one too many. The guard is the bound
+// user's, nil when there is none.
 func (s *Session) Ended(guard *user.Guard) bool {
 	if !s.TerminatedAt.IsZero() {
 		return true
 	}
-	return s.Bound() && (guard == nil || guard.Epoch != s.Factors.User.Epoch)
+	u := s.Factors.User
+	return s.Bound() && (guard == nil || guard.EpochOf(s.Agent.Fingerprint) != u.Epoch || u.Counted && !guard.Admits(s.ID))
 }
 
 // HasToken reports in constant time whether the token id is the current one.

@@ -21,6 +21,8 @@ const (
 	attrChanged       = "ch"
 	attrCreator       = "by"
 	attrExpires       = "exp"
+	attrLimited       = "lim"  // that the expiry is by the limits
+	attrAsked         = "expa" // and the one that was asked for
 	attrTerminated    = "end"
 	attrUserFactor    = "usr"
 	attrPassword      = "pw"   // this and the next are when a factor was verified
@@ -65,6 +67,8 @@ func sessionItem(s *session.Session) table.Item {
 	r.putTime(attrChanged, s.Changed)
 	put(r, attrCreator, s.Creator)
 	r.putTime(attrExpires, s.ExpiresAt)
+	put(r, attrLimited, s.Limited)
+	r.putTime(attrAsked, s.Asked)
 	r.putTime(attrTerminated, s.TerminatedAt)
 	putFactors(r, s.Factors)
 	r.putMap(attrSMSCode, codeMap(s.Challenges.SMS))
@@ -107,6 +111,7 @@ func putFactors(r *record, f session.Factors) {
 	put(u, attrID, f.User.ID)
 	put(u, attrOrg, f.User.Organization)
 	put(u, attrEpoch, f.User.Epoch)
+	put(u, attrCounted, f.User.Counted)
 	u.putTime(attrAt, f.User.VerifiedAt)
 	r.putMap(attrUserFactor, u.item)
 	r.putMap(attrKeyFactor, keyFactorMap(f.Key))
@@ -189,6 +194,8 @@ func decodeSession(id string, item table.Item) (*session.Session, error) {
 		Sequence:     uint64(get[int64](r, attrVersion)),
 		Revision:     uint64(get[int64](r, attrRevision)),
 		ExpiresAt:    r.getTime(attrExpires),
+		Limited:      get[bool](r, attrLimited),
+		Asked:        r.getTime(attrAsked),
 		TerminatedAt: r.getTime(attrTerminated),
 		Factors:      decodeFactors(r),
 		Challenges: session.Challenges{
@@ -214,6 +221,7 @@ func decodeFactors(r *record) session.Factors {
 		ID:           get[string](u, attrID),
 		Organization: get[string](u, attrOrg),
 		Epoch:        get[int64](u, attrEpoch),
+		Counted:      get[bool](u, attrCounted),
 		VerifiedAt:   u.getTime(attrAt),
 	}, Key: decodeKeyFactor(r)}
 	for name, at := range factorTimes(&f) {

@@ -31,9 +31,9 @@ func fullSession() *session.Session {
 	now := apptest.Epoch()
 	return &session.Session{
 		ID: sessionID, Creator: "app", Created: now, Changed: now.Add(time.Microsecond), Sequence: 3, Revision: 7,
-		TokenID: session.TokenID{1, 2, 3}, ExpiresAt: now.Add(time.Hour),
+		TokenID: session.TokenID{1, 2, 3}, ExpiresAt: now.Add(time.Hour), Limited: true, Asked: now.Add(2 * time.Hour),
 		Factors: session.Factors{
-			User:     session.UserFactor{ID: "ada", Organization: "red", VerifiedAt: now.Add(time.Second), Epoch: 42},
+			User:     session.UserFactor{ID: "ada", Organization: "red", VerifiedAt: now.Add(time.Second), Epoch: 42, Counted: true},
 			Password: now.Add(time.Minute), PasswordSet: now.Add(time.Millisecond),
 			TOTP:     now.Add(2 * time.Minute),
 			SMS:      now.Add(3 * time.Minute),
@@ -73,6 +73,7 @@ func fullUser() *user.User {
 				sending.VerifyPhone: {ID: otp.ChallengeID{4}, KeyID: "k2", ExpiresAt: now},
 			},
 			UserID: "ada", Version: 9, Changed: now, State: user.StateLocked, Epoch: 42, PasswordChanged: now,
+			Agents: map[string]int64{"phone": 43, "laptop": 44}, Sessions: []string{"one", "two"},
 			Attempts: map[user.Authenticator]user.Attempts{"password": {Failures: 11, LockedUntil: now}, "other": {Failures: 1}},
 		},
 	}

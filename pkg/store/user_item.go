@@ -35,6 +35,8 @@ const (
 	attrState           = "st"
 	attrPasswordChanged = "pwat"
 	attrStep            = "step" // last accepted step of the authenticator app
+	attrAgents          = "eps"  // epochs by user agent
+	attrSessions        = "ses"
 	attrAttempts        = "att"
 	attrFailures        = "n"
 	attrLockedUntil     = "til"
@@ -104,6 +106,10 @@ func guardItem(g *user.Guard, marker []byte) table.Item {
 	r.putTime(attrChanged, g.Changed)
 	put(r, attrState, int64(g.State))
 	put(r, attrEpoch, g.Epoch)
+	r.putMap(attrAgents, agentEpochs(g.Agents))
+	if len(g.Sessions) > 0 {
+		r.item[attrSessions] = stringList(g.Sessions)
+	}
 	r.putTime(attrPasswordChanged, g.PasswordChanged)
 	put(r, attrStep, int64(g.TOTPStep))
 	attempts := make(map[string]any, len(g.Attempts))
@@ -148,6 +154,10 @@ func decodeGuard(id string, item table.Item) (*user.Guard, error) {
 		Receipts:        decodeReceipts(r),
 	}
 	decodeGuardCodes(r, g)
+	decodeAgentEpochs(r, g)
+	if len(get[[]any](r, attrSessions)) > 0 {
+		g.Sessions = decodeStrings(r, attrSessions)
+	}
 	attempts := r.nested(attrAttempts)
 	for kind := range attempts.item {
 		a := attempts.nested(kind)
@@ -165,6 +175,25 @@ func decodeGuard(id string, item table.Item) (*user.Guard, error) {
 		return nil, corrupt(guardKey(id), r.err)
 	}
 	return g, nil
+}
+
+func agentEpochs(epochs map[string]int64) map[string]any {
+	out := make(map[string]any, len(epochs))
+	for agent, epoch := range epochs {
+		out[agent] = epoch
+	}
+	return out
+}
+
+func decodeAgentEpochs(r *record, g *user.Guard) {
+	epochs := r.nested(attrAgents)
+	defer r.adopt(epochs)
+	for agent := range epochs.item {
+		if g.Agents == nil {
+			g.Agents = make(map[string]int64, len(epochs.item))
+		}
+		g.Agents[agent] = get[int64](epochs, agent)
+	}
 }
 
 func decodeGuardCodes(r *record, g *user.Guard) {

@@ -170,8 +170,8 @@ func (d *draft) changed(denied *fault.Fault) bool {
 func (s *Service) deliver(ctx context.Context, d *draft, once idempotency.Request) error {
 	refunds, cause := d.outbox.Deliver(ctx, s.c.Messenger)
 	if cause == nil {
-		if r, err := d.user.Guard.Receipts.Find(s.c.Ring, once); err == nil && r != nil && len(r.Due) > 0 {
-			s.settled(ctx, d, *r)
+		if r, err := d.user.Guard.Receipts.Find(s.c.Ring, once); err == nil && r != nil {
+			s.settlement(d).Sent(ctx, *r)
 		}
 		return nil
 	}

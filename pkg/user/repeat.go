@@ -7,6 +7,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/keyring"
+	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/sending"
 )
 
@@ -49,92 +50,82 @@ func (s *Service) keep(d *draft, once idempotency.Request, denied *fault.Fault) 
 	return nil
 }
 
-// repeat answers as the first request did. Messages that it may not have sent are sent
-// once nobody else can be sending them.
+// repeat answers as the first request did, once its messages have left.
 func (s *Service) repeat(ctx context.Context, d *draft, r idempotency.Receipt) (Result, error) {
-	switch err := r.Running(d.now); {
-	case r.Denied != nil:
+	if r.Denied != nil {
 		return Result{}, r.Denied
-	case err != nil:
-		return Result{}, err
-	case len(r.Due) == 0:
-		return s.answerAgain(d.stored(), r)
 	}
 	d.user = d.stored().Clone()
-	messages, err := s.due(d, r)
-	if err != nil {
+	if err := s.settlement(d).Send(ctx, r); err != nil {
 		return Result{}, err
 	}
-	r.Owe(r.Due, d.now)
-	if err := s.note(ctx, d, r); err != nil {
-		return Result{}, err
-	}
-	for _, m := range messages {
-		if err := s.c.Messenger.Deliver(ctx, m); err != nil {
-			return Result{}, err
-		}
-	}
-	s.settled(ctx, d, r)
 	return s.answerAgain(d.stored(), r)
 }
 
-// due makes the messages of the receipt again. A code that was used or replaced since is
-// not sent.
-func (s *Service) due(d *draft, r idempotency.Receipt) ([]sending.Message, error) {
+func (s *Service) settlement(d *draft) idempotency.Settlement {
+	return idempotency.Settlement{Debtor: &debtor{d, s}, Messenger: s.c.Messenger, Retry: s.c.Retry, Now: d.now}
+}
+
+// debtor is the user of a draft.
+type debtor struct {
+	*draft
+
+	s *Service
+}
+
+// Messages implements idempotency.Debtor.
+func (d *debtor) Messages(due []sending.Due) ([]sending.Message, error) {
 	var all []sending.Message
-	for _, due := range r.Due {
-		open := d.user.Guard.Codes[due.Purpose]
+	for _, m := range due {
+		open := d.user.Guard.Codes[m.Purpose]
 		if !open.Open() || open.Expired(d.now) {
 			continue
 		}
-		if due.Purpose == sending.RegisterPasskey {
-			made, err := s.registrationCode(d.user, open)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, d.user.addressed(d.user.linkMessage(made, due.URLTemplate)))
-			continue
-		}
-		k := mailContact()
-		if due.Purpose == sending.VerifyPhone {
-			k = phoneContact()
-		}
-		to := k.contact(d.user).Address
-		code, err := s.contactDigits(d.user, k, to, open)
+		again, err := d.message(m, open)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, d.user.addressed(k.message(open, to, code, due.URLTemplate)))
+		all = append(all, d.user.addressed(again))
 	}
 	return all, nil
 }
 
-// note replaces the receipt in the guard.
-func (s *Service) note(ctx context.Context, d *draft, r idempotency.Receipt) error {
-	before := d.user
-	d.user = before.Clone()
-	d.user.Guard.Receipts = before.Guard.Receipts.With(r, d.now)
-	d.user.Guard.Version++
-	return s.c.Store.SaveUser(ctx, Change{Old: before, New: d.user})
+func (d *debtor) message(due sending.Due, open otp.Challenge) (sending.Message, error) {
+	if due.Purpose == sending.RegisterPasskey {
+		made, err := d.s.registrationCode(d.user, open)
+		return d.user.linkMessage(made, due.URLTemplate), err
+	}
+	k := mailContact()
+	if due.Purpose == sending.VerifyPhone {
+		k = phoneContact()
+	}
+	to := k.contact(d.user).Address
+	code, err := d.s.contactDigits(d.user, k, to, open)
+	return k.message(open, to, code, due.URLTemplate), err
 }
 
-// settled notes that the messages left. That is for a repetition only, and the messages
-// cannot be called back: whoever asked first is answered even when it cannot be noted,
-// and a repetition then sends them once more.
-func (s *Service) settled(ctx context.Context, d *draft, r idempotency.Receipt) {
-	r.Owe(nil, d.now)
-	_ = s.c.Retry.OnConflict(ctx, func() error { //nolint:errcheck // see above
-		err := s.note(ctx, d, r)
-		if err == nil {
-			return nil
-		}
-		now, loadErr := s.c.Store.User(ctx, d.user.ID)
-		if loadErr != nil || now == nil {
-			return loadErr
-		}
-		d.user = now
+// Note implements idempotency.Debtor.
+func (d *debtor) Note(ctx context.Context, r idempotency.Receipt) error {
+	noted := d.user.Clone()
+	noted.Guard.Receipts = noted.Guard.Receipts.With(r, d.now)
+	noted.Guard.Version++
+	if err := d.s.c.Store.SaveUser(ctx, Change{Old: d.user, New: noted}); err != nil {
 		return err
-	})
+	}
+	d.user = noted
+	return nil
+}
+
+// Reload implements idempotency.Debtor.
+func (d *debtor) Reload(ctx context.Context) error {
+	now, err := d.s.c.Store.User(ctx, d.user.ID)
+	if err == nil && now == nil {
+		err = ErrNotFound
+	}
+	if err == nil {
+		d.user = now
+	}
+	return err
 }
 
 // answerAgain shows the user as of the request, as far as its answer does.

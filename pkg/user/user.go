@@ -93,6 +93,12 @@ type Guard struct {
 	// Epoch is drawn anew whenever all sessions of the user must end. A session
 	// remembers the epoch in which its user was bound and is dead in any other.
 	Epoch int64
+	// Agents are the epochs of the user agents whose sessions were ended apart from the
+	// others since, by a key of their fingerprints; see EpochOf.
+	Agents map[string]int64
+	// Sessions are those that count for the limit per user and are within it, the oldest
+	// first; see Admit.
+	Sessions []string
 	// PasswordChanged is when the password was last set; password factors from
 	// before then no longer count.
 	PasswordChanged time.Time
@@ -141,6 +147,8 @@ func (u *User) Clone() *User {
 // Clone returns a copy that shares nothing with the original.
 func (g *Guard) Clone() *Guard {
 	c := *g
+	c.Agents = maps.Clone(g.Agents)
+	c.Sessions = slices.Clone(g.Sessions)
 	c.Attempts = maps.Clone(g.Attempts)
 	c.Codes = maps.Clone(g.Codes)
 	c.RecoveryCodes = slices.Clone(g.RecoveryCodes)
@@ -161,12 +169,6 @@ func (u *User) end(now time.Time) {
 	u.Guard.Receipts = nil
 	u.endSessions(now)
 	u.touch(now)
-}
-
-// endSessions draws a new epoch. It is later than any before, also for an id that
-// was deleted and is used again, so a session of a former life never revives.
-func (u *User) endSessions(now time.Time) {
-	u.Guard.Epoch = max(u.Guard.Epoch+1, now.UnixMicro())
 }
 
 // Methods lists what the user can sign in with, ready authenticators only.

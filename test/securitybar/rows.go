@@ -131,19 +131,13 @@ func sessions() []Row {
 		{ID: "S1", Requirement: "A token has 128 random bits and cannot be made up.", Source: "N 5.1, A 7.2.3, 11.5.1"},
 		{ID: "S2", Requirement: "Every step makes a new token, and the old one is dead at once.", Source: "A 7.2.4"},
 		{
-			ID: "S3", Requirement: "A session ends by the limit of its assurance level.", Source: "N 2.1.3, 2.2.3, 2.3.3, A 7.3.2",
-			Reason: "There are no limits by level yet: the caller sets `lifetime`.",
+			ID: "S3", Requirement: "A session ends by the limit of its assurance level, and who asked for longer is told.", Source: "N 2.1.3, 2.2.3, 2.3.3, A 7.3.2",
+			Note: "There are no limits until `STEPUP_SESSION_LIMITS` sets them: `nist` are those of the standard.",
 		},
-		{
-			ID: "S4", Requirement: "A session that nobody uses ends.", Source: "N 2.2.3, 2.3.3, 5.2, A 7.3.1",
-			Reason: "There is no idle timeout yet: the caller sets a short `lifetime` and renews it.",
-		},
+		{ID: "S4", Requirement: "A session that nobody uses ends, where limits are set.", Source: "N 2.2.3, 2.3.3, 5.2, A 7.3.1"},
 		{ID: "S5", Requirement: "What is over is refused on every path though its row is still there.", Source: "A 7.4.1"},
 		{ID: "S6", Requirement: "The end of a user is the end of all their sessions, by one write.", Source: "A 7.4.2"},
-		{
-			ID: "S7", Requirement: "After a change of factors the other sessions can be ended.", Source: "A 7.4.3",
-			Reason: "There is no call for it yet: list the user's sessions and delete each, or lock the user.",
-		},
+		{ID: "S7", Requirement: "After a change of factors the other sessions can be ended, all but this one.", Source: "A 7.4.3"},
 		{ID: "S8", Requirement: "Users end their own sessions, administrators those of others.", Source: "A 7.4.5, 7.5.2"},
 		{ID: "S9", Requirement: "Users change their factors and addresses only after a recent check.", Source: "A 7.5.1"},
 		{ID: "S10", Requirement: "Who signed in with fewer factors than are set up cannot add another.", Source: "N 5.1, 4.1.2.1"},

@@ -23,6 +23,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/keyring"
 	"github.com/stepup-auth/stepup/pkg/notify"
 	"github.com/stepup-auth/stepup/pkg/notify/inbox"
+	"github.com/stepup-auth/stepup/pkg/server/reflection"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/store"
 	"github.com/stepup-auth/stepup/pkg/table"
@@ -125,7 +126,7 @@ func New(t testing.TB, o Options) *Service {
 		router = notify.Router{SMS: o.Sender(s.Inbox), Email: o.Sender(s.Inbox)}
 	}
 	s.App, err = app.New(app.Parts{
-		Config: c, Table: o.Table, Ring: ring, Providers: o.Providers, Sender: router, SignedBy: o.SignedBy,
+		Config: c, Table: o.Table, Ring: ring, Providers: o.Providers, Sender: router, SignedBy: o.SignedBy, Reflection: reflection.Mount,
 		Now: s.Clock.Now, Random: o.Random, Metrics: s.Metrics,
 		Logger: slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})

@@ -1,0 +1,165 @@
+// Package prove_test looks for histories that the service must not allow: many clients at
+// once call the real HTTP handler over a store that is slow, fails, contends and loses
+// answers, and porcupine decides whether some order of the calls, one after another,
+// explains what every client saw.
+//
+// Proved, on the embedded store and on the stand-in for DynamoDB, within the histories
+// that were tried: sessions are linearizable (one token is current, no step is lost, a
+// repeated Idempotency-Key has one effect and one answer, nothing happens after the end,
+// and what an unavailable service may have done it has done by the time it says so);
+// codes are used once; failures and messages are counted exactly.
+//
+// Not proved: other interleavings than those that happened; reads through indexes, which
+// may lag; more than one process; time that moves during a history. A search is not a
+// proof, so each model also meets a store that lacks one condition, and must refuse it.
+package prove_test
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/table"
+	"github.com/stepup-auth/stepup/pkg/table/dynamo"
+)
+
+var (
+	seedFlag = flag.Uint64("prove.seed", 1, "the first history's seed; the others follow by one")
+	forFlag  = flag.Duration("prove.for", 0, "how long to try histories per model and store; 0 tries a few")
+	dirFlag  = flag.String("prove.dir", os.TempDir(), "where pictures of violations go")
+)
+
+const (
+	// brief is how many histories make test tries per model and store.
+	brief = 3
+	// patience bounds the search for an order; a history that takes longer is a failure.
+	patience = 30 * time.Second
+	// hunt is how many histories a mutant may survive.
+	hunt = 40
+)
+
+// kind is a model and the workload whose histories it judges.
+type kind struct {
+	model porcupine.NondeterministicModel
+	// env configures the service.
+	env map[string]string
+	// mutant is the attribute whose condition the weakened store does not ask.
+	mutant string
+	// run makes one history.
+	run func(t *testing.T, l *lab, r *record)
+}
+
+// proves tries histories of the kind on both stores.
+func proves(t *testing.T, k kind) {
+	t.Helper()
+	onBoth(t, func(t *testing.T, tb table.Table) {
+		l := newLab(t, tb, k.env)
+		start, told := time.Now(), time.Now()
+		for n := uint64(0); n < brief && *forFlag == 0 || time.Since(start) < *forFlag; n++ {
+			seed := *seedFlag + n
+			if result, text := k.history(t, l, seed); result != porcupine.Ok {
+				t.Fatalf("seed %d: %s\n%s", seed, result, text)
+			}
+			if time.Since(told) > 5*time.Second {
+				told = time.Now()
+				fmt.Fprintf(os.Stderr, "%s: %d histories from seed %d in %v\n", t.Name(), n+1, *seedFlag, time.Since(start).Round(time.Second))
+			}
+		}
+	})
+}
+
+// refuses tries histories on a store that lacks the condition, until the model
+// finds out.
+func refuses(t *testing.T, k kind) {
+	t.Helper()
+	onBoth(t, func(t *testing.T, tb table.Table) {
+		l := newLab(t, weak{tb, k.mutant}, k.env)
+		l.calm = true
+		for seed := *seedFlag; seed < *seedFlag+hunt; seed++ {
+			if result, _ := k.history(t, l, seed); result == porcupine.Illegal {
+				t.Logf("without the condition on %q a violation was found in history %d", k.mutant, seed-*seedFlag+1)
+				return
+			}
+		}
+		t.Errorf("%d histories without the condition on %q, and no violation", hunt, k.mutant)
+	})
+}
+
+func onBoth(t *testing.T, test func(t *testing.T, tb table.Table)) {
+	t.Helper()
+	t.Run("bolt", func(t *testing.T) { test(t, apptest.Bolt(t)) })
+	t.Run("dynamo", func(t *testing.T) { test(t, apptest.Dynamo(t, dynamo.Options{})) })
+}
+
+// history makes one history and judges it. The text of a bad one lists all its calls.
+func (k kind) history(t *testing.T, l *lab, seed uint64) (porcupine.CheckResult, string) {
+	t.Helper()
+	r := &record{seed: seed}
+	l.begin(seed)
+	k.run(t, l, r)
+	l.pause(true)
+	model := k.model.ToModel()
+	result, info := porcupine.CheckOperationsVerbose(model, r.calls, patience)
+	if result == porcupine.Ok {
+		return result, ""
+	}
+	path := filepath.Join(*dirFlag, strings.ReplaceAll(fmt.Sprintf("%s-%d.html", t.Name(), seed), "/", "-"))
+	if err := porcupine.VisualizePath(model, info, path); err != nil {
+		path = err.Error()
+	}
+	return result, r.text(k.model.DescribeOperation) + "picture: " + path
+}
+
+// record is a history in the making. Time is the order in which calls begin and end.
+type record struct {
+	seed uint64
+
+	mu    sync.Mutex // guards the rest
+	now   int64
+	calls []porcupine.Operation
+}
+
+// call notes one call. One whose outcome nobody knows has taken effect when it ends, or
+// never will: the service does nothing behind the back of an answer.
+func (r *record) call(client int, input any, f func() any) any {
+	begin := r.tick()
+	output := f()
+	end := r.tick()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls = append(r.calls, porcupine.Operation{ClientId: client, Input: input, Call: begin, Output: output, Return: end})
+	return output
+}
+
+func (r *record) tick() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now++
+	return r.now
+}
+
+func (r *record) text(describe func(input, output any) string) string {
+	var b strings.Builder
+	for _, c := range r.calls {
+		fmt.Fprintf(&b, "[%4d, %4d] client %d: %s\n", c.Call, c.Return, c.ClientId, describe(c.Input, c.Output))
+	}
+	return b.String()
+}
+
+// crowd runs clients at once. Each has its own randomness, which follows from the seed.
+func (r *record) crowd(clients int, f func(client int, random *rand.Rand)) {
+	var wg sync.WaitGroup
+	for c := range clients {
+		wg.Go(func() { f(c, rand.New(rand.NewPCG(r.seed, uint64(c)))) })
+	}
+	wg.Wait()
+}
