@@ -120,7 +120,7 @@ security-bar: ## write docs/security-bar.md from the names of the tests
 
 .PHONY: check-generate
 check-generate: fresh ## fail when a generated file is out of date
-	@(for file in $(GENERATED) $(COMMON) $(OPENAPI); do diff -r $(CACHE)/gen/$$file $$file || exit 1; done) \
+	@(for file in $(GENERATED) $(OPENAPI) $(COMMON); do diff -r $(CACHE)/gen/$$file $$file || exit 1; done) \
 		|| { echo "generated files are out of date: run make generate" >&2; exit 1; }
 
 # Generates beside the tree, so that a failure leaves the tree alone.
@@ -133,11 +133,11 @@ fresh: $(BUF) $(PLUGINS) $(VALIDATE)
 	cd tools/passwords && $(GO) mod download && awk 'length($$1) >= 8 { print $$1 }' \
 		"$$($(GO) list -m -f '{{.Dir}}' github.com/trustelem/zxcvbn)/data/passwords.txt" | LC_ALL=C sort > $(CACHE)/gen/$(COMMON)
 
-# One folder for each root of the proto packages.
-GENERATED := pkg/gen/zitadel pkg/gen/stepup
-
 # What GET /openapi.json answers.
 OPENAPI := pkg/gen/openapi/openapi.json
+
+# One folder for each root of the proto packages.
+GENERATED := pkg/gen/zitadel pkg/gen/stepup
 
 # Passwords that leaked, by how often, in a module that tools/passwords pins. Shorter
 # ones than the policy's least minimum are refused anyway.

@@ -130,11 +130,14 @@ func sessions() []Row {
 	return []Row{
 		{ID: "S1", Requirement: "A token has 128 random bits and cannot be made up.", Source: "N 5.1, A 7.2.3, 11.5.1"},
 		{ID: "S2", Requirement: "Every step makes a new token, and the old one is dead at once.", Source: "A 7.2.4"},
-		{ID: "S3", Requirement: "A session ends by the limit of its assurance level.", Source: "N 2.1.3, 2.2.3, 2.3.3, A 7.3.2"},
-		{ID: "S4", Requirement: "A session that nobody uses ends.", Source: "N 2.2.3, 2.3.3, 5.2, A 7.3.1"},
+		{
+			ID: "S3", Requirement: "A session ends by the limit of its assurance level, and who asked for longer is told.", Source: "N 2.1.3, 2.2.3, 2.3.3, A 7.3.2",
+			Note: "There are no limits until `STEPUP_SESSION_LIMITS` sets them: `nist` are those of the standard.",
+		},
+		{ID: "S4", Requirement: "A session that nobody uses ends, where limits are set.", Source: "N 2.2.3, 2.3.3, 5.2, A 7.3.1"},
 		{ID: "S5", Requirement: "What is over is refused on every path though its row is still there.", Source: "A 7.4.1"},
 		{ID: "S6", Requirement: "The end of a user is the end of all their sessions, by one write.", Source: "A 7.4.2"},
-		{ID: "S7", Requirement: "After a change of factors the other sessions can be ended.", Source: "A 7.4.3"},
+		{ID: "S7", Requirement: "After a change of factors the other sessions can be ended, all but this one.", Source: "A 7.4.3"},
 		{ID: "S8", Requirement: "Users end their own sessions, administrators those of others.", Source: "A 7.4.5, 7.5.2"},
 		{ID: "S9", Requirement: "Users change their factors and addresses only after a recent check.", Source: "A 7.5.1"},
 		{ID: "S10", Requirement: "Who signed in with fewer factors than are set up cannot add another.", Source: "N 5.1, 4.1.2.1"},
