@@ -69,6 +69,11 @@ bench: $(EMULATORS) ## run the benchmarks
 bench-cold: $(EMULATORS) ## measure starts, calls, memory and size of the functions, beside one that does nothing
 	$(GO) run ./test/coldstart
 
+# Each also writes its section of docs/performance.md.
+.PHONY: bench-load
+bench-load: $(EMULATORS) ## measure calls under load on both stores, beside an echo (3 minutes)
+	$(GO) run ./test/load load -write
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@for package in $$($(GO) list ./...); do \
