@@ -78,6 +78,11 @@ prove: $(EMULATORS) ## look for histories and sequences that must not be, for PR
 PROVE_FOR ?= 30s
 PROVE_SEED ?= 1
 
+# Each also writes its section of docs/performance.md.
+.PHONY: bench-load
+bench-load: $(EMULATORS) ## measure calls under load on both stores, beside an echo (3 minutes)
+	$(GO) run ./test/load load -write
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@for package in $$($(GO) list ./...); do \

@@ -67,11 +67,9 @@ func Client(t testing.TB) *dynamodb.Client {
 // test.
 func NewTable(t testing.TB) (*dynamodb.Client, string) {
 	t.Helper()
-	s := use(t)
-	name := fmt.Sprintf("table-%d", s.tables.Add(1))
-	client := s.client()
-	if _, err := client.CreateTable(t.Context(), definition(t).createInput(name)); err != nil {
-		t.Fatalf("create the table of the template: %v", err)
+	client, name, err := Create(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
@@ -80,6 +78,24 @@ func NewTable(t testing.TB) (*dynamodb.Client, string) {
 		}
 	})
 	return client, name
+}
+
+// Create is NewTable for a command: the table lasts until this process ends.
+func Create(ctx context.Context) (*dynamodb.Client, string, error) {
+	s, err := shared()
+	if err != nil {
+		return nil, "", fmt.Errorf("dynoxide: %w", err)
+	}
+	d, err := template()
+	if err != nil {
+		return nil, "", err
+	}
+	name := fmt.Sprintf("table-%d", s.tables.Add(1))
+	client := s.client()
+	if _, err := client.CreateTable(ctx, d.createInput(name)); err != nil {
+		return nil, "", fmt.Errorf("create the table of the template: %w", err)
+	}
+	return client, name, nil
 }
 
 // Schema returns what the adapters must know about the template's table: its
@@ -103,19 +119,27 @@ const source = "infra/data.yaml"
 
 func definition(t testing.TB) *tableDefinition {
 	t.Helper()
-	root, err := emulators.ModuleRoot()
+	d, err := template()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return d
+}
+
+func template() (*tableDefinition, error) {
+	root, err := emulators.ModuleRoot()
+	if err != nil {
+		return nil, err
 	}
 	text, err := os.ReadFile(filepath.Join(root, source))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	d, err := parseTemplate(text)
 	if err != nil {
-		t.Fatalf("%s: %v", source, err)
+		return nil, fmt.Errorf("%s: %w", source, err)
 	}
-	return d
+	return d, nil
 }
 
 func (s *server) client() *dynamodb.Client {
