@@ -171,6 +171,7 @@ type reply struct {
 		Session struct {
 			Sequence uint64 `json:",string"`
 			Metadata map[string][]byte
+			Factors  struct{ User, Password, OtpSms *struct{} }
 		}
 		Challenges struct{ OtpSms string }
 	}
