@@ -76,10 +76,9 @@ func (p Policy) Validate() error {
 
 // Faults of a message that may not leave.
 var (
-	ErrCooldown = fault.New(fault.ResourceExhausted, "STEPUP-send-cooldown", "A message was just sent; wait before asking for another")
-	ErrAddress  = fault.New(fault.ResourceExhausted, "STEPUP-send-address", "Too many messages were sent to this address")
-	ErrBudget   = fault.New(fault.ResourceExhausted, "STEPUP-send-budget", "Too many messages were sent today")
-	// The caps of a day that messages of many addresses share.
+	ErrCooldown     = fault.New(fault.ResourceExhausted, "STEPUP-send-cooldown", "A message was just sent; wait before asking for another")
+	ErrAddress      = fault.New(fault.ResourceExhausted, "STEPUP-send-address", "Too many messages were sent to this address")
+	ErrBudget       = fault.New(fault.ResourceExhausted, "STEPUP-send-budget", "Too many messages were sent today")
 	ErrUser         = fault.New(fault.ResourceExhausted, "STEPUP-send-user", "Too many messages were sent to this user today")
 	ErrOrganization = fault.New(fault.ResourceExhausted, "STEPUP-send-organization", "Too many messages were sent for this organization today")
 	ErrCountry      = fault.New(fault.ResourceExhausted, "STEPUP-send-country", "Too many messages were sent to this region today")
