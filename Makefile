@@ -74,6 +74,10 @@ bench-cold: $(EMULATORS) ## measure starts, calls, memory and size of the functi
 bench-load: $(EMULATORS) ## measure calls under load on both stores, beside an echo (3 minutes)
 	$(GO) run ./test/load load -write
 
+.PHONY: bench-cost
+bench-cost: $(EMULATORS) ## count what each call takes of DynamoDB, and what a million cost
+	$(GO) run ./test/load cost -write
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@for package in $$($(GO) list ./...); do \

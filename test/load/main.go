@@ -1,4 +1,4 @@
-// Command load measures what calls cost under load. It prints Markdown, and with -write puts it into its section of
+// Command load measures what calls cost, under load (load) and in money (cost). It prints Markdown, and with -write puts it into its section of
 // docs/performance.md, with the date, the commit and the machine.
 //
 // Everything is in this process and on loopback: the service behind a real HTTP server,
@@ -44,6 +44,7 @@ var reports = map[string]struct {
 	make  func(context.Context, settings) (string, error)
 }{
 	"load": {"Under load", loadReport},
+	"cost": {"In money", costReport},
 }
 
 // settings are the flags, and a folder for stores.
@@ -55,12 +56,12 @@ type settings struct {
 
 func run(ctx context.Context, args []string) (err error) {
 	var s settings
-	flags := flag.NewFlagSet("load load", flag.ContinueOnError)
+	flags := flag.NewFlagSet("load load|cost", flag.ContinueOnError)
 	write := flags.Bool("write", false, "write the section of "+document)
 	flags.DurationVar(&s.slice, "slice", 300*time.Millisecond, "load: how long a call is repeated in one turn")
 	flags.IntVar(&s.turns, "turns", 3, "load: how many turns each call has")
 	if len(args) == 0 {
-		return errors.New("want the name of a report: load")
+		return errors.New("want the name of a report: load or cost")
 	}
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
