@@ -95,8 +95,12 @@ func openDynamo(ctx context.Context, o dynamo.Options) (*dynamo.Store, error) {
 	return dynamo.New(client, name, store.Schema(), o), nil
 }
 
-// busy is the id of the fault when more passwords wait than can be checked in time.
-const busy = "STEPUP-password-busy"
+// The ids of the faults when more passwords wait than can be checked in time: where the
+// queue is full, and where a request's time was over in it.
+var (
+	busy = []byte("STEPUP-password-busy")
+	late = []byte("STEPUP-deadline")
+)
 
 var errBusy = errors.New("too many passwords at the same time")
 
@@ -133,7 +137,7 @@ func (c *client) do(ctx context.Context, r request) (_ []byte, err error) {
 	}
 	defer func() { err = errors.Join(err, resp.Body.Close()) }()
 	body, err := io.ReadAll(resp.Body)
-	if err == nil && bytes.Contains(body, []byte(busy)) {
+	if err == nil && (bytes.Contains(body, busy) || bytes.Contains(body, late)) {
 		return nil, errBusy
 	}
 	if err == nil && resp.StatusCode >= http.StatusMultipleChoices {
