@@ -83,6 +83,16 @@ PROVE_SEED ?= 1
 bench-load: $(EMULATORS) ## measure calls under load on both stores, beside an echo (3 minutes)
 	$(GO) run ./test/load load -write
 
+.PHONY: bench-cost
+bench-cost: $(EMULATORS) ## count what each call takes of DynamoDB, and what a million cost
+	$(GO) run ./test/load cost -write
+
+.PHONY: bench-growth
+bench-growth: $(EMULATORS) ## compare calls on small and large stores; GROWTH="-bolt 1000000 -dynamo 100000" for more
+	$(GO) run ./test/load growth -write $(GROWTH)
+
+GROWTH ?=
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@for package in $$($(GO) list ./...); do \

@@ -23,6 +23,8 @@ func loadReport(ctx context.Context, s settings) (string, error) {
 this process for one operation, client and server together, without DynamoDB's stand-in, which is a process of its own
 on the same processors. Ratios are to the echo, a plain net/http server that reads a JSON document and writes it back,
 in the same turns. A code is opened and checked in two calls, and not sent.
+Refused are calls that were answered with STEPUP-password-busy or STEPUP-deadline, because more passwords waited than could be checked in
+time; they are in no other column.
 `)
 	embedded, err := openBolt(s.dir, "load", bolt.Options{})
 	if err != nil {
@@ -63,7 +65,7 @@ func onStore(ctx context.Context, s settings, t table.Table) ([][]string, error)
 		_, err := echoing.do(ctx, request{http.MethodPost, "/", tree{"metadata": tree{"client": "d2Vi"}}})
 		return err
 	}}}, calls()...)
-	rows := [][]string{{"", "clients", "per second", "ratio", "p50", "ratio", "p99", "CPU", "ratio"}}
+	rows := [][]string{{"", "clients", "per second", "ratio", "p50", "ratio", "p99", "CPU", "ratio", "refused"}}
 	for _, clients := range concurrency {
 		samples, err := w.turns(ctx, s, measured, clients)
 		if err != nil {
@@ -99,7 +101,7 @@ func loadRow(name string, clients int, s, base *sample) []string {
 		name, fmt.Sprint(clients),
 		fmt.Sprintf("%.0f", s.rate()), times(base.rate(), s.rate()),
 		milliseconds(half), times(float64(half), float64(of)), milliseconds(quantile(s.took, 99)),
-		milliseconds(s.cpuPer()), times(float64(s.cpuPer()), float64(base.cpuPer())),
+		milliseconds(s.cpuPer()), times(float64(s.cpuPer()), float64(base.cpuPer())), fmt.Sprint(s.refused),
 	}
 }
 

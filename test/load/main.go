@@ -1,4 +1,5 @@
-// Command load measures what calls cost under load. It prints Markdown, and with -write puts it into its section of
+// Command load measures what calls cost, under load (load), in money (cost), and as the
+// data grows (growth). It prints Markdown, and with -write puts it into its section of
 // docs/performance.md, with the date, the commit and the machine.
 //
 // Everything is in this process and on loopback: the service behind a real HTTP server,
@@ -43,7 +44,9 @@ var reports = map[string]struct {
 	title string
 	make  func(context.Context, settings) (string, error)
 }{
-	"load": {"Under load", loadReport},
+	"load":   {"Under load", loadReport},
+	"cost":   {"In money", costReport},
+	"growth": {"As data grows", growthReport},
 }
 
 // settings are the flags, and a folder for stores.
@@ -51,16 +54,20 @@ type settings struct {
 	dir   string
 	slice time.Duration
 	turns int
+	bolt  int
+	dyno  int
 }
 
 func run(ctx context.Context, args []string) (err error) {
 	var s settings
-	flags := flag.NewFlagSet("load load", flag.ContinueOnError)
+	flags := flag.NewFlagSet("load load|cost|growth", flag.ContinueOnError)
 	write := flags.Bool("write", false, "write the section of "+document)
 	flags.DurationVar(&s.slice, "slice", 300*time.Millisecond, "load: how long a call is repeated in one turn")
 	flags.IntVar(&s.turns, "turns", 3, "load: how many turns each call has")
+	flags.IntVar(&s.bolt, "bolt", 100_000, "growth: the most sessions in the embedded store")
+	flags.IntVar(&s.dyno, "dynamo", 10_000, "growth: the most sessions in DynamoDB's stand-in")
 	if len(args) == 0 {
-		return errors.New("want the name of a report: load")
+		return errors.New("want the name of a report: load, cost or growth")
 	}
 	if err := flags.Parse(args[1:]); err != nil {
 		return err

@@ -14,12 +14,15 @@ type sample struct {
 	took []time.Duration // of each operation
 	wall time.Duration   // in which they ran
 	cpu  time.Duration   // of this process meanwhile
+
+	refused int // because too many passwords were being checked
 }
 
 func (s *sample) add(o sample) {
 	s.took = append(s.took, o.took...)
 	s.wall += o.wall
 	s.cpu += o.cpu
+	s.refused += o.refused
 }
 
 // rate is operations per second.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,7 @@ func (w *world) everybody(ctx context.Context, do func(context.Context, *world, 
 func (w *world) batch(ctx context.Context, c call, clients int, slice time.Duration) (sample, error) {
 	took := make([][]time.Duration, clients)
 	var over atomic.Bool
+	var refused atomic.Int64
 	timer := time.AfterFunc(slice, func() { over.Store(true) })
 	defer timer.Stop()
 	work, ctx := errgroup.WithContext(ctx)
@@ -53,7 +55,12 @@ func (w *world) batch(ctx context.Context, c call, clients int, slice time.Durat
 		work.Go(func() error {
 			for i := n; !over.Load() && (i < slots || !c.once); i += clients {
 				began := time.Now()
-				if err := c.do(ctx, w, i%slots); err != nil {
+				err := c.do(ctx, w, i%slots)
+				if errors.Is(err, errBusy) {
+					refused.Add(1)
+					continue
+				}
+				if err != nil {
 					return err
 				}
 				took[n] = append(took[n], time.Since(began))
@@ -62,7 +69,7 @@ func (w *world) batch(ctx context.Context, c call, clients int, slice time.Durat
 		})
 	}
 	err := work.Wait()
-	s := sample{wall: time.Since(begin), cpu: cpuTime() - cpu}
+	s := sample{wall: time.Since(begin), cpu: cpuTime() - cpu, refused: int(refused.Load())}
 	for _, of := range took {
 		s.took = append(s.took, of...)
 	}

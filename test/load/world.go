@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -94,6 +95,15 @@ func openDynamo(ctx context.Context, o dynamo.Options) (*dynamo.Store, error) {
 	return dynamo.New(client, name, store.Schema(), o), nil
 }
 
+// The ids of the faults when more passwords wait than can be checked in time: where the
+// queue is full, and where a request's time was over in it.
+var (
+	busy = []byte("STEPUP-password-busy")
+	late = []byte("STEPUP-deadline")
+)
+
+var errBusy = errors.New("too many passwords at the same time")
+
 // client calls a handler over a real connection on loopback.
 type client struct {
 	server *httptest.Server
@@ -127,6 +137,9 @@ func (c *client) do(ctx context.Context, r request) (_ []byte, err error) {
 	}
 	defer func() { err = errors.Join(err, resp.Body.Close()) }()
 	body, err := io.ReadAll(resp.Body)
+	if err == nil && (bytes.Contains(body, busy) || bytes.Contains(body, late)) {
+		return nil, errBusy
+	}
 	if err == nil && resp.StatusCode >= http.StatusMultipleChoices {
 		err = fmt.Errorf("%s %s: %d %s", r.verb, r.path, resp.StatusCode, body)
 	}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/stepup-auth/stepup/pkg/session"
+	"github.com/stepup-auth/stepup/pkg/table"
+	"github.com/stepup-auth/stepup/pkg/table/bolt"
+	"github.com/stepup-auth/stepup/pkg/table/dynamo"
+)
+
+// grown is a store with so many users and sessions, and what calls on it took.
+type grown struct {
+	*service
+
+	size int
+	ids  []string
+	meter
+	took map[string][]time.Duration
+	used map[string]usage
+}
+
+// growing are the calls that are compared: how often each is made, and what it does with
+// the n-th session.
+var growing = []struct {
+	name  string
+	times int
+	do    func(ctx context.Context, g *grown, n int) error
+}{
+	{"get", 300, func(ctx context.Context, g *grown, n int) error {
+		_, err := g.Sessions.Get(ctx, operator(), g.ids[n], "")
+		return err
+	}},
+	{"set metadata", 300, func(ctx context.Context, g *grown, n int) error {
+		value := fmt.Append(nil, time.Now().UnixNano())
+		_, err := g.Sessions.Set(ctx, operator(), session.Set{SessionID: g.ids[n], Step: session.Step{Metadata: map[string][]byte{"k": value}}})
+		return err
+	}},
+	{"list of a user", 300, func(ctx context.Context, g *grown, n int) error {
+		return g.list(ctx, session.Search{Filters: []session.Filter{session.OfUserID(fmt.Sprintf("u%d", n))}, Limit: 20})
+	}},
+	{"list of all, 20 a page", 3, func(ctx context.Context, g *grown, _ int) error {
+		return g.list(ctx, session.Search{Limit: 20})
+	}},
+}
+
+func (g *grown) list(ctx context.Context, q session.Search) error {
+	found, err := g.Sessions.List(ctx, operator(), q)
+	if err == nil && len(found.Sessions) == 0 {
+		return fmt.Errorf("an empty list")
+	}
+	return err
+}
+
+// growthReport measures stores of different sizes in turns.
+func growthReport(ctx context.Context, s settings) (string, error) {
+	embedded := func(g *grown) (table.Table, error) {
+		return openBolt(s.dir, fmt.Sprint(g.size), bolt.Options{NoSync: true})
+	}
+	remote := func(g *grown) (table.Table, error) {
+		return openDynamo(ctx, dynamo.Options{OnConsumed: g.add})
+	}
+	var b strings.Builder
+	b.WriteString("Median times in milliseconds of calls in the process, without HTTP, on stores with so many users and as many sessions,\nin turns; units are the average that DynamoDB's stand-in counted. The ratio is to the smallest store.\n")
+	for _, store := range []struct {
+		name string
+		most int
+		open func(*grown) (table.Table, error)
+	}{{"The embedded store, without flushes", s.bolt, embedded}, {"DynamoDB's stand-in", s.dyno, remote}} {
+		rows, err := grow(ctx, store.most, store.open)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "\n### %s\n\n%s", store.name, markdown(rows))
+	}
+	return b.String(), nil
+}
+
+// grow fills a store of each power of ten from 1,000 and calls them in turns.
+func grow(ctx context.Context, most int, open func(*grown) (table.Table, error)) ([][]string, error) {
+	var all []*grown
+	for size := 1000; size <= most; size *= 10 {
+		g := &grown{size: size, took: map[string][]time.Duration{}, used: map[string]usage{}}
+		t, err := open(g)
+		if err != nil {
+			return nil, err
+		}
+		if g.ids, err = fill(ctx, t, size); err != nil {
+			return nil, err
+		}
+		if g.service, err = newService(ctx, t); err != nil {
+			return nil, err
+		}
+		all = append(all, g)
+	}
+	rows := [][]string{{"", "sessions", "ms", "ratio", "read units", "write units"}}
+	for _, c := range growing {
+		for i := range c.times {
+			progress("%s, %d of %d", c.name, i+1, c.times)
+			for _, g := range all {
+				g.take()
+				begin := time.Now()
+				if err := c.do(ctx, g, i*(g.size/c.times)); err != nil {
+					return nil, fmt.Errorf("%s: %w", c.name, err)
+				}
+				g.took[c.name] = append(g.took[c.name], time.Since(begin))
+				one, sum := g.take(), g.used[c.name]
+				g.used[c.name] = usage{reads: sum.reads + one.reads, writes: sum.writes + one.writes}
+			}
+		}
+		for _, g := range all {
+			half, of, n := quantile(g.took[c.name], 50), quantile(all[0].took[c.name], 50), float64(c.times)
+			rows = append(rows, []string{
+				c.name, fmt.Sprint(g.size), fmt.Sprintf("%.3f", float64(half)/1e6), fmt.Sprintf("%.2f", float64(half)/float64(of)),
+				fmt.Sprintf("%.1f", g.used[c.name].reads/n), fmt.Sprintf("%.1f", g.used[c.name].writes/n),
+			})
+		}
+	}
+	progress("")
+	return rows, nil
+}
