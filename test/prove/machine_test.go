@@ -135,18 +135,21 @@ func (m *machine) set(rt *rapid.T) {
 
 // guess checks a password alone, so that limits are reached.
 func (m *machine) guess(rt *rapid.T) {
-	step := modelStep{password: "wrong horse battery"}
+	s := m.pick(rt)
+	step := modelStep{user: !s.model.bound, password: "wrong horse battery"}
 	if rapid.IntRange(0, 5).Draw(rt, "right") == 0 {
 		step.password = m.user.password
 	}
-	m.take(rt, m.pick(rt), step)
+	m.take(rt, s, step)
 }
 
-// answer checks a code alone.
+// answer checks a code alone, or asks for one.
 func (m *machine) answer(rt *rapid.T) {
 	s := m.pick(rt)
 	step := modelStep{code: "wrong"}
-	if s.model.code != "" && rapid.IntRange(0, 3).Draw(rt, "right") == 0 {
+	if s.model.code == "" {
+		step = modelStep{user: !s.model.bound, challenge: true}
+	} else if rapid.IntRange(0, 3).Draw(rt, "right") == 0 {
 		step.code = s.model.code
 	}
 	m.take(rt, s, step)
