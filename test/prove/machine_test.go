@@ -23,8 +23,8 @@ import (
 var checksFlag = flag.Int("prove.checks", 4, "how many sequences of calls to try per store")
 
 // TestSequencesOfCallsDoWhatASimpleModelSays draws calls, makes them one after another,
-// and compares each answer, and then the session, with a model that was written from the
-// documents. A failing sequence is shrunk and printed.
+// and compares each answer, and then the session, with a model that shares no code with
+// the service. A failing sequence is shrunk and printed.
 func TestSequencesOfCallsDoWhatASimpleModelSays(t *testing.T) {
 	onBoth(t, func(t *testing.T, tb table.Table) {
 		sequences(t, newLab(t, tb, lockoutOf(machineLimit)), *checksFlag)

@@ -12,6 +12,8 @@
 // Not proved: other interleavings than those that happened; reads through indexes, which
 // may lag; more than one process; time that moves during a history. A search is not a
 // proof, so each model also meets a store that lacks one condition, and must refuse it.
+//
+// Sequences of calls, one at a time, are compared with a model of their own.
 package prove_test
 
 import (
