@@ -20,7 +20,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
-var checksFlag = flag.Int("prove.checks", 4, "how many sequences of calls to try per store")
+var checksFlag = flag.Int("prove.checks", 3, "how many sequences of calls to try per store")
 
 // TestSequencesOfCallsDoWhatASimpleModelSays draws calls, makes them one after another,
 // and compares each answer, and then the session, with a model that shares no code with

@@ -77,7 +77,7 @@ func proves(t *testing.T, k kind) {
 			}
 		}
 		t.Logf("%d histories of %d calls; of %d nobody knew what became", n, l.calls.Load(), l.lost.Load())
-		if l.lost.Load() == 0 {
+		if *forFlag > 0 && l.lost.Load() == 0 {
 			t.Error("no answer was lost, so nothing is proved about that")
 		}
 	})
