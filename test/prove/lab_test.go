@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,8 @@ type lab struct {
 	// people are users that several histories share.
 	people     []string
 	registered int
+	// calls and lost count the calls and those whose outcome nobody knew.
+	calls, lost atomic.Int64
 
 	mu      sync.Mutex // guards the rest
 	random  *rand.Rand
@@ -190,9 +193,11 @@ func (l *lab) do(verb, path, body, idempotency string) (r reply) {
 	recorder := httptest.NewRecorder()
 	l.Handler.ServeHTTP(recorder, request)
 	r.text = recorder.Body.String()
+	l.calls.Add(1)
 	switch status := recorder.Code; {
 	case status >= http.StatusInternalServerError:
 		r.outcome = unknown
+		l.lost.Add(1)
 	case status == http.StatusConflict:
 		r.outcome = raced
 	case status >= http.StatusBadRequest:

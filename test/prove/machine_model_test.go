@@ -42,7 +42,7 @@ func (g *guessing) fail(now time.Time) {
 	}
 }
 
-// modelUser is a user as an independent reader of the documents imagines one.
+// modelUser is as much of a user as sessions depend on.
 type modelUser struct {
 	password      string
 	changed       int // counts the passwords
@@ -51,8 +51,8 @@ type modelUser struct {
 	guesses, sent guessing
 }
 
-// modelSession is a session of the same reader. Everything in it is a value but the
-// metadata, which is replaced and not changed.
+// modelSession is a session. Everything in it is a value but the metadata, which is
+// replaced and not changed.
 type modelSession struct {
 	sequence uint64
 	metadata map[string]string

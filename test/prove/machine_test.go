@@ -7,7 +7,9 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"runtime"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,28 +20,77 @@ import (
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
-var checksFlag = flag.Int("prove.checks", 10, "how many sequences of calls to try per store")
+var checksFlag = flag.Int("prove.checks", 3, "how many sequences of calls to try per store")
 
 // TestSequencesOfCallsDoWhatASimpleModelSays draws calls, makes them one after another,
-// and compares each answer, and then the session, with a model that was written from the
-// documents. A failing sequence is shrunk and printed.
+// and compares each answer, and then the session, with a model that shares no code with
+// the service. A failing sequence is shrunk and printed.
 func TestSequencesOfCallsDoWhatASimpleModelSays(t *testing.T) {
-	check(t, flag.Set("rapid.checks", strconv.Itoa(*checksFlag)))
-	check(t, flag.Set("rapid.seed", strconv.FormatUint(*seedFlag, 10)))
 	onBoth(t, func(t *testing.T, tb table.Table) {
-		l := newLab(t, tb, map[string]string{"STEPUP_LOCKOUT_LIMIT": strconv.Itoa(machineLimit)})
-		l.pause(true)
-		start, n := time.Now(), 0
-		rapid.Check(t, func(rt *rapid.T) {
-			if n++; n%100 == 0 {
-				fmt.Fprintf(os.Stderr, "%s: %d sequences in %v\n", t.Name(), n, time.Since(start).Round(time.Second))
-			}
-			m := &machine{lab: l, user: modelUser{password: apptest.Password, changed: 1}}
-			m.userID = register(t, l, user.NewPassword{Hash: apptest.CheapHash(t, apptest.Password)})
-			rt.Repeat(map[string]func(*rapid.T){
-				"create": m.create, "set": m.set, "get": m.get, "delete": m.remove,
-				"lock": m.lock, "unlock": m.unlock, "password": m.changePassword, "time": m.wait,
-			})
+		sequences(t, newLab(t, tb, lockoutOf(machineLimit)), *checksFlag)
+	})
+}
+
+// TestSequencesFindAServiceThatLocksTooEarly is why the other test can be believed.
+func TestSequencesFindAServiceThatLocksTooEarly(t *testing.T) {
+	judged, over := &verdict{TB: t}, make(chan struct{})
+	l := newLab(t, apptest.Bolt(t), lockoutOf(machineLimit-1))
+	go func() {
+		defer close(over)
+		sequences(judged, l, 300)
+	}()
+	<-over
+	if !judged.Failed() {
+		t.Error("no sequence told the limits apart")
+	}
+}
+
+// verdict is a test whose failure is wanted.
+type verdict struct {
+	testing.TB
+
+	failed atomic.Bool
+}
+
+func (v *verdict) Failed() bool          { return v.failed.Load() }
+func (v *verdict) Fail()                 { v.failed.Store(true) }
+func (v *verdict) Logf(string, ...any)   {}
+func (v *verdict) Log(...any)            {}
+func (v *verdict) Errorf(string, ...any) { v.Fail() }
+func (v *verdict) Error(...any)          { v.Fail() }
+func (v *verdict) Fatalf(string, ...any) { v.FailNow() }
+func (v *verdict) Fatal(...any)          { v.FailNow() }
+
+func (v *verdict) FailNow() {
+	v.Fail()
+	runtime.Goexit()
+}
+
+func lockoutOf(limit int) map[string]string {
+	return map[string]string{"STEPUP_LOCKOUT_LIMIT": strconv.Itoa(limit)}
+}
+
+func sequences(t testing.TB, l *lab, checks int) {
+	for name, value := range map[string]string{
+		"rapid.checks": strconv.Itoa(checks), "rapid.seed": strconv.FormatUint(*seedFlag, 10), "rapid.steps": "50",
+		"rapid.nofailfile": "true", "rapid.shrinktime": "10s",
+	} {
+		check(t, flag.Set(name, value))
+	}
+	if _, wanted := t.(*verdict); wanted {
+		check(t, flag.Set("rapid.shrinktime", "0s"))
+	}
+	l.pause(true)
+	start, n := time.Now(), 0
+	rapid.Check(t, func(rt *rapid.T) {
+		if n++; n%100 == 0 {
+			fmt.Fprintf(os.Stderr, "%s: %d sequences in %v\n", t.Name(), n, time.Since(start).Round(time.Second))
+		}
+		m := &machine{lab: l, user: modelUser{password: apptest.Password, changed: 1}}
+		m.userID = register(t, l, user.NewPassword{Hash: apptest.CheapHash(t, apptest.Password)})
+		rt.Repeat(map[string]func(*rapid.T){
+			"create": m.create, "set": m.set, "step up": m.set, "guess": m.guess, "answer": m.answer, "get": m.get,
+			"delete": m.remove, "lock or unlock": m.lock, "password": m.changePassword, "time": m.wait,
 		})
 	})
 }
@@ -60,6 +111,9 @@ type machineSession struct {
 }
 
 func (m *machine) create(rt *rapid.T) {
+	if len(m.sessions) > 2 && !m.sessions[len(m.sessions)-1].model.ended(&m.user) {
+		rt.Skip("enough of them")
+	}
 	step := m.step(rt, modelSession{})
 	model, want := modelSession{}.set(&m.user, step, m.Clock.Now())
 	model.sequence = 1 // also when the step asks for nothing
@@ -76,6 +130,32 @@ func (m *machine) create(rt *rapid.T) {
 func (m *machine) set(rt *rapid.T) {
 	s := m.pick(rt)
 	step := m.step(rt, s.model)
+	m.take(rt, s, step)
+}
+
+// guess checks a password alone, so that limits are reached.
+func (m *machine) guess(rt *rapid.T) {
+	s := m.pick(rt)
+	step := modelStep{user: !s.model.bound, password: "wrong horse battery"}
+	if rapid.IntRange(0, 5).Draw(rt, "right") == 0 {
+		step.password = m.user.password
+	}
+	m.take(rt, s, step)
+}
+
+// answer checks a code alone, or asks for one.
+func (m *machine) answer(rt *rapid.T) {
+	s := m.pick(rt)
+	step := modelStep{code: "wrong"}
+	if s.model.code == "" {
+		step = modelStep{user: !s.model.bound, challenge: true}
+	} else if rapid.IntRange(0, 3).Draw(rt, "right") == 0 {
+		step.code = s.model.code
+	}
+	m.take(rt, s, step)
+}
+
+func (m *machine) take(rt *rapid.T, s *machineSession, step modelStep) {
 	before := s.model.sequence
 	var want outcome
 	s.model, want = s.model.set(&m.user, step, m.Clock.Now())
@@ -164,15 +244,16 @@ func (m *machine) remove(rt *rapid.T) {
 	}
 }
 
+// lock is rare, because nothing lives after it.
 func (m *machine) lock(rt *rapid.T) {
-	want := done
-	if m.user.locked {
-		want = lockState
-	} else {
-		m.user.locked = true
-		m.user.ends++
+	if m.user.locked || rapid.IntRange(0, 3).Draw(rt, "unlock") > 0 {
+		m.unlock(rt)
+		return
 	}
-	m.compare(rt, m.do("POST", "/v2/users/"+m.userID+"/lock", "{}", ""), want)
+	m.user.locked = true
+	m.user.ends++
+	m.administer(rt, "lock", done)
+	m.administer(rt, "lock", lockState)
 }
 
 func (m *machine) unlock(rt *rapid.T) {
@@ -181,7 +262,11 @@ func (m *machine) unlock(rt *rapid.T) {
 		want = unlockState
 	}
 	m.user.locked, m.user.guesses, m.user.sent = false, guessing{}, guessing{}
-	m.compare(rt, m.do("POST", "/v2/users/"+m.userID+"/unlock", "{}", ""), want)
+	m.administer(rt, "unlock", want)
+}
+
+func (m *machine) administer(rt *rapid.T, verb string, want outcome) {
+	m.compare(rt, m.do("POST", "/v2/users/"+m.userID+"/"+verb, "{}", ""), want)
 }
 
 func (m *machine) changePassword(rt *rapid.T) {
@@ -210,7 +295,7 @@ func (m *machine) pick(rt *rapid.T) *machineSession {
 	if len(m.sessions) == 0 {
 		rt.Skip("no session")
 	}
-	return m.sessions[rapid.IntRange(0, len(m.sessions)-1).Draw(rt, "session")]
+	return m.sessions[len(m.sessions)-1-rapid.IntRange(0, min(len(m.sessions)-1, 3)).Draw(rt, "session")]
 }
 
 // token is none, the current one, or an old one.
@@ -228,7 +313,7 @@ func (m *machine) token(rt *rapid.T, s *machineSession) string {
 // step draws what to ask for.
 func (m *machine) step(rt *rapid.T, s modelSession) modelStep {
 	var step modelStep
-	step.user = rapid.IntRange(0, 2).Draw(rt, "user") == 0
+	step.user = rapid.IntRange(0, 2).Draw(rt, "user") == 0 || !s.bound && rapid.Bool().Draw(rt, "bind")
 	switch rapid.IntRange(0, 4).Draw(rt, "password") {
 	case 0:
 		step.password = m.user.password

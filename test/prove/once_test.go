@@ -133,7 +133,7 @@ func (l *lab) session(t *testing.T, userID string) string {
 }
 
 // register creates a user who takes codes by SMS.
-func register(t *testing.T, l *lab, p user.NewPassword) string {
+func register(t testing.TB, l *lab, p user.NewPassword) string {
 	t.Helper()
 	l.registered++
 	u, err := l.Users.Create(t.Context(), apptest.Admin(), user.Registration{
@@ -167,7 +167,7 @@ func enrol(t *testing.T, l *lab) (userID string, seed []byte, recovery []string)
 	return userID, seed, recovery
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
