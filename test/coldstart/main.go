@@ -92,8 +92,8 @@ func subjects(ctx context.Context, dir string) ([]*subject, error) {
 		return nil, err
 	}
 	return []*subject{
-		{name: "empty", pkg: emptyPackage, event: []byte(`{}`)},
-		{name: "api", pkg: apitest.Package, env: env, store: store, event: patch()},
+		{name: "empty", pkg: emptyPackage, event: func(int) []byte { return []byte(`{}`) }},
+		{name: "api", pkg: apitest.Package, env: env, store: store, event: patch},
 		{name: "stream", pkg: streamPackage, env: []string{
 			"STEPUP_EVENT_BUS=auth", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
 		}},

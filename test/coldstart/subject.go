@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -22,13 +23,15 @@ import (
 type subject struct {
 	name, pkg string
 	env       []string
-	// event is what the calls send; without one there are none.
-	event []byte
+	// event is what the n-th call sends; without it there are no calls.
+	event func(n int) []byte
 	// store, where there is one, knows how long a call waited for it.
 	store *store
 
 	binary string
 	zip    map[string]int64 // in bytes, by processor
+
+	sent int // calls so far, over all starts
 
 	init, first, warm, waiting, overhead []time.Duration
 	peak, resident                       []int64 // KiB: VmHWM and VmRSS after all calls
@@ -44,7 +47,8 @@ func (s *subject) measure(ctx context.Context, calls int) error {
 	defer p.Stop() //nolint:errcheck // its end says nothing about what was measured
 	s.init = append(s.init, time.Since(begin))
 	for i := 0; s.event != nil && i <= calls; i++ {
-		took, waited, err := s.call(ctx, p)
+		s.sent++
+		took, waited, err := s.call(ctx, p, s.event(s.sent))
 		if err != nil {
 			return err
 		}
@@ -59,12 +63,12 @@ func (s *subject) measure(ctx context.Context, calls int) error {
 
 // call sends the event and returns how long the answer took, and how much of that a
 // request was at the store.
-func (s *subject) call(ctx context.Context, p *lambdatest.Process) (took, waited time.Duration, err error) {
+func (s *subject) call(ctx context.Context, p *lambdatest.Process, event []byte) (took, waited time.Duration, err error) {
 	if s.store != nil {
 		s.store.reset()
 	}
 	begin := time.Now()
-	answer, err := p.Invoke(ctx, s.event)
+	answer, err := p.Invoke(ctx, event)
 	took = time.Since(begin)
 	if err != nil || s.store == nil {
 		return took, 0, err
@@ -76,15 +80,16 @@ func (s *subject) call(ctx context.Context, p *lambdatest.Process) (took, waited
 	return took, s.store.busy(), nil
 }
 
-// patch is the event of a change of metadata.
-func patch() []byte {
+// patch is the event of a change of metadata to a value that no call had before, for
+// what is stored already is not written again.
+func patch(n int) []byte {
 	var event []byte
 	gateway := &lambdatest.Gateway{Invoke: func(_ context.Context, e []byte) ([]byte, error) {
 		event = e
 		return []byte(`{"statusCode":200}`), nil
 	}}
 	r, err := http.NewRequest(http.MethodPatch, "https://api.example.com/v2/sessions/"+apitest.SessionID,
-		strings.NewReader(`{"metadata":{"client":"d2Vi"}}`))
+		strings.NewReader(fmt.Sprintf(`{"metadata":{"client":%q}}`, base64.StdEncoding.EncodeToString([]byte(strconv.Itoa(n))))))
 	if err != nil {
 		panic(err) // the URL is a constant
 	}
