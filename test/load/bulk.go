@@ -49,7 +49,7 @@ func fill(ctx context.Context, t table.Table, n int) ([]string, error) {
 	}
 	for i := range n {
 		if i%1000 == 0 {
-			progress("user %d of %d", i, n)
+			progressf("user %d of %d", i, n)
 		}
 		id := fmt.Sprintf("u%d", i)
 		if _, err := s.Users.Create(ctx, operator(), user.Registration{
@@ -64,7 +64,7 @@ func fill(ctx context.Context, t table.Table, n int) ([]string, error) {
 	ids := make([]string, n)
 	for i := range ids {
 		if i%1000 == 0 {
-			progress("session %d of %d", i, n)
+			progressf("session %d of %d", i, n)
 		}
 		r, err := s.Sessions.Create(ctx, operator(), session.Create{
 			Step: session.Step{Checks: session.Checks{User: &session.CheckUser{ID: fmt.Sprintf("u%d", i)}}},

@@ -127,7 +127,7 @@ func codeRound(ctx context.Context, w *world, i int) error {
 		return err
 	}
 	var opened struct{ Challenges struct{ OTPSMS string } }
-	if err := json.Unmarshal(answer, &opened); err != nil {
+	if err := json.Unmarshal(answer, &opened); err != nil { //nolint:musttag // names match without regard to case
 		return err
 	}
 	_, err = w.patch(ctx, i, tree{"checks": tree{"otpSms": tree{"code": opened.Challenges.OTPSMS}}})
@@ -147,7 +147,7 @@ func askForPasskey(ctx context.Context, w *world, i int) error {
 			WebAuthN struct{ PublicKeyCredentialRequestOptions json.RawMessage }
 		}
 	}
-	if err := json.Unmarshal(answer, &opened); err != nil {
+	if err := json.Unmarshal(answer, &opened); err != nil { //nolint:musttag // names match without regard to case
 		return err
 	}
 	options, err := virtualwebauthn.ParseAssertionOptions(string(opened.Challenges.WebAuthN.PublicKeyCredentialRequestOptions))

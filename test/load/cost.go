@@ -55,7 +55,7 @@ func costReport(ctx context.Context, _ settings) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	progress("setting up %d people", slots)
+	progressf("setting up %d people", slots)
 	s, err := newService(ctx, t)
 	if err != nil {
 		return "", err
@@ -67,14 +67,14 @@ func costReport(ctx context.Context, _ settings) (string, error) {
 	defer w.client.close()
 	rows := [][]string{{"", "requests", "read units", "write units", "allowed", "gateway", "Lambda", "writes", "reads", "logs", "events", "USD"}}
 	for _, c := range calls() {
-		progress("counting: %s", c.name)
+		progressf("counting: %s", c.name)
 		u, err := w.count(ctx, c, &m)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", c.name, err)
 		}
 		rows = append(rows, costRow(c.name, u))
 	}
-	progress("")
+	progressf("")
 	return fmt.Sprintf(`For a million of each call in USD, without messages. Requests and units are what DynamoDB's stand-in counted, the
 average of %d calls of a warm process; allowed is the table "What a call costs" of [operations.md](operations.md), as
 sequential round trips and write units, where requests may overlap. Lambda is priced as if none did: %.0f ms for each request,

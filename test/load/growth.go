@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -50,7 +51,7 @@ var growing = []struct {
 func (g *grown) list(ctx context.Context, q session.Search) error {
 	found, err := g.Sessions.List(ctx, operator(), q)
 	if err == nil && len(found.Sessions) == 0 {
-		return fmt.Errorf("an empty list")
+		return errors.New("an empty list")
 	}
 	return err
 }
@@ -99,7 +100,7 @@ func grow(ctx context.Context, most int, open func(*grown) (table.Table, error))
 	rows := [][]string{{"", "sessions", "ms", "ratio", "read units", "write units"}}
 	for _, c := range growing {
 		for i := range c.times {
-			progress("%s, %d of %d", c.name, i+1, c.times)
+			progressf("%s, %d of %d", c.name, i+1, c.times)
 			for _, g := range all {
 				g.take()
 				begin := time.Now()
@@ -119,6 +120,6 @@ func grow(ctx context.Context, most int, open func(*grown) (table.Table, error))
 			})
 		}
 	}
-	progress("")
+	progressf("")
 	return rows, nil
 }

@@ -49,7 +49,7 @@ time; they are in no other column.
 }
 
 func onStore(ctx context.Context, s settings, t table.Table) ([][]string, error) {
-	progress("setting up %d people", slots)
+	progressf("setting up %d people", slots)
 	svc, err := newService(ctx, t)
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func onStore(ctx context.Context, s settings, t table.Table) ([][]string, error)
 			rows = append(rows, loadRow(c.name, clients, &samples[i], &samples[0]))
 		}
 	}
-	progress("")
+	progressf("")
 	return rows, nil
 }
 
@@ -84,7 +84,7 @@ func (w *world) turns(ctx context.Context, s settings, all []call, clients int) 
 	samples := make([]sample, len(all))
 	for turn := range s.turns {
 		for i, c := range all {
-			progress("%d clients, turn %d of %d: %s", clients, turn+1, s.turns, c.name)
+			progressf("%d clients, turn %d of %d: %s", clients, turn+1, s.turns, c.name)
 			one, err := w.turn(ctx, c, clients, s.slice)
 			if err != nil {
 				return nil, errors.Join(fmt.Errorf("%s: %w", c.name, err), context.Cause(ctx))
@@ -113,5 +113,5 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(document) // the client sees that it is missing
+	_ = json.NewEncoder(w).Encode(document) //nolint:errchkjson // it was JSON before
 }

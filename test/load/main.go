@@ -64,8 +64,8 @@ func run(ctx context.Context, args []string) (err error) {
 	write := flags.Bool("write", false, "write the section of "+document)
 	flags.DurationVar(&s.slice, "slice", 300*time.Millisecond, "load: how long a call is repeated in one turn")
 	flags.IntVar(&s.turns, "turns", 3, "load: how many turns each call has")
-	flags.IntVar(&s.bolt, "bolt", 100_000, "growth: the most sessions in the embedded store")
-	flags.IntVar(&s.dyno, "dynamo", 10_000, "growth: the most sessions in DynamoDB's stand-in")
+	flags.IntVar(&s.bolt, "bolt", 10_000, "growth: the most sessions in the embedded store")
+	flags.IntVar(&s.dyno, "dynamo", 1_000, "growth: the most sessions in DynamoDB's stand-in")
 	if len(args) == 0 {
 		return errors.New("want the name of a report: load, cost or growth")
 	}
@@ -114,7 +114,7 @@ func update(name, section string) error {
 	return os.WriteFile(path, []byte(text), 0o644)
 }
 
-// progress overwrites the line on the terminal.
-func progress(format string, args ...any) {
+// progressf overwrites the line on the terminal.
+func progressf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "\r\033[K"+format, args...)
 }

@@ -58,11 +58,12 @@ func times(a, b float64) string {
 	if b <= 0 {
 		return ""
 	}
-	if ratio := a / b; ratio < 10 {
+	switch ratio := a / b; {
+	case ratio < 10:
 		return fmt.Sprintf("%.1f", ratio)
-	} else if ratio < 100 {
+	case ratio < 100:
 		return fmt.Sprintf("%.0f", ratio)
-	} else {
+	default:
 		return fmt.Sprintf("%.0f", math.Round(ratio/10)*10)
 	}
 }

@@ -69,7 +69,7 @@ func newService(ctx context.Context, t table.Table) (*service, error) {
 	messages := inbox.New(inbox.DefaultCapacity, s.clock.now)
 	s.App, err = app.New(app.Parts{ //nolint:contextcheck // nothing is called yet
 		Config: c, Table: t, Ring: ring, Sender: messages.Router(), Now: s.clock.now, Random: rand.Reader,
-		Metrics: io.Discard, Logger: slog.New(slog.NewJSONHandler(io.Discard, nil)),
+		Metrics: io.Discard, Logger: slog.New(slog.NewJSONHandler(io.Discard, nil)), //nolint:sloglint // lines are made, as they would be
 	})
 	if err != nil {
 		return nil, err
