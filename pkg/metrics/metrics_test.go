@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -200,3 +201,27 @@ func TestRequestsAtOnceDoNotCountForEachOther(t *testing.T) {
 		t.Errorf("%d conflicts", got)
 	}
 }
+
+// FuzzLine counts whatever words a request may bring, under whatever name the service has:
+// CloudWatch takes every line.
+func FuzzLine(f *testing.F) {
+	f.Add("api", "password", "wrong")
+	f.Add("", "", "")
+	f.Add("a\"b\n", "\x00", "\xff")
+	f.Add(strings.Repeat("x", 2000), "sms", strings.Repeat("y", 300))
+	f.Fuzz(func(t *testing.T, service, factor, outcome string) {
+		var log bytes.Buffer
+		ctx, end := metrics.NewRecorder(&log, service, clock).Begin(t.Context())
+		metrics.Inc(ctx, metrics.CheckOutcomes, factor, outcome)
+		end()
+		if n := strings.Count(log.String(), "\n"); n > 1 {
+			t.Errorf("%d lines:\n%s", n, log.String())
+		}
+		if service != "" && len(service) <= 250 && utf8.ValidString(service) && !strings.ContainsFunc(service, unprintable) {
+			metricstest.Read(t, log.String())
+		}
+	})
+}
+
+// unprintable is what a dimension may not have, and a configured name never has.
+func unprintable(r rune) bool { return r <= ' ' || r > '~' || r == ':' }
