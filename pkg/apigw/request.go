@@ -42,9 +42,8 @@ func EventFrom(ctx context.Context) (events.APIGatewayV2HTTPRequest, bool) {
 // SignedBy returns the ARN of whoever signed the request, as API Gateway's IAM
 // authorizer verified it: of a user, or of the session of a role. It is empty where the
 // authorizer gives none, and then still signed. It reports false for a request that no
-// IAM authorizer let in, whatever its headers say. The ARN comes from
-// the event and from nowhere else, so a client cannot write it; whoever may invoke the
-// function itself can.
+// IAM authorizer let in, whatever its headers say. The ARN comes from the event and from
+// nowhere else, so a client cannot write it; whoever may invoke the function itself can.
 func SignedBy(r *http.Request) (arn string, ok bool) {
 	event, ok := r.Context().Value(eventKey{}).(*events.APIGatewayV2HTTPRequest)
 	if !ok || event.RequestContext.Authorizer == nil || event.RequestContext.Authorizer.IAM == nil {

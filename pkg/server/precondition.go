@@ -25,13 +25,10 @@ var errIfMatch = fault.New(fault.InvalidArgument, "STEPUP-if-match", `If-Match m
 var etag = regexp.MustCompile(`^(?:W/)?"([0-9]{1,19})(?:\.[A-Za-z0-9_-]+)?"$`)
 
 // match reads If-Match (RFC 9110, section 13.1.1) as the sequences that a session may
-// have. Weak ETags match none. Without the header every session matches.
+// have. Weak ETags match none. Without the header, and with "*", every session matches.
 func match(ctx context.Context) (session.Match, error) {
 	header := strings.Join(exchangeOf(ctx).header.Values("If-Match"), ",")
-	switch strings.TrimSpace(header) {
-	case "":
-		return nil, nil
-	case "*":
+	if h := strings.TrimSpace(header); h == "" || h == "*" {
 		return nil, nil
 	}
 	allowed := session.Match{}

@@ -168,9 +168,8 @@ func (s *Store) write(ctx context.Context, ops []table.Op, marker []byte) error 
 }
 
 // isOurs reports whether the item that refused a write is the one it meant to make, or is
-// gone as it should.
-// Every kind of item that is written alone carries fresh randomness: a guard and an
-// intent their marker, a session its token id.
+// gone as it should. Every kind of item that is written alone carries fresh randomness: a
+// guard and an intent their marker, a session its token id.
 func isOurs(op table.Op, stored table.Item) bool {
 	if op.Kind == table.OpDelete && stored == nil {
 		return true

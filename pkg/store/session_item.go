@@ -275,15 +275,15 @@ func stringList(values []string) []any {
 	return list
 }
 
+// decodeStrings returns nil for an absent or empty list.
 func decodeStrings(r *record, name string) []string {
-	list := get[[]any](r, name)
-	out := make([]string, len(list))
-	for i, v := range list {
+	var out []string
+	for _, v := range get[[]any](r, name) {
 		s, ok := v.(string)
 		if !ok && r.err == nil {
 			r.err = fmt.Errorf("list %q holds %T", name, v)
 		}
-		out[i] = s
+		out = append(out, s)
 	}
 	return out
 }

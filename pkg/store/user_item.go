@@ -155,9 +155,7 @@ func decodeGuard(id string, item table.Item) (*user.Guard, error) {
 	}
 	decodeGuardCodes(r, g)
 	decodeAgentEpochs(r, g)
-	if len(get[[]any](r, attrSessions)) > 0 {
-		g.Sessions = decodeStrings(r, attrSessions)
-	}
+	g.Sessions = decodeStrings(r, attrSessions)
 	attempts := r.nested(attrAttempts)
 	for kind := range attempts.item {
 		a := attempts.nested(kind)

@@ -36,8 +36,8 @@ var growing = []struct {
 		return err
 	}},
 	{"set metadata", 300, func(ctx context.Context, g *grown, n int) error {
-		value := fmt.Append(nil, time.Now().UnixNano())
-		_, err := g.Sessions.Set(ctx, operator(), session.Set{SessionID: g.ids[n], Step: session.Step{Metadata: map[string][]byte{"k": value}}})
+		step := session.Step{Metadata: map[string][]byte{"k": []byte("v")}} // new to each session
+		_, err := g.Sessions.Set(ctx, operator(), session.Set{SessionID: g.ids[n], Step: step})
 		return err
 	}},
 	{"list of a user", 300, func(ctx context.Context, g *grown, n int) error {

@@ -23,8 +23,8 @@ func loadReport(ctx context.Context, s settings) (string, error) {
 this process for one operation, client and server together, without DynamoDB's stand-in, which is a process of its own
 on the same processors. Ratios are to the echo, a plain net/http server that reads a JSON document and writes it back,
 in the same turns. A code is opened and checked in two calls, and not sent.
-Refused are calls that were answered with STEPUP-password-busy or STEPUP-deadline, because more passwords waited than could be checked in
-time; they are in no other column.
+Refused are calls that were answered with STEPUP-password-busy or STEPUP-deadline, because more waited than could be
+done in time; of the other columns they are only in CPU.
 `)
 	embedded, err := openBolt(s.dir, "load", bolt.Options{})
 	if err != nil {
