@@ -41,8 +41,8 @@ func (w *world) everybody(ctx context.Context, do func(context.Context, *world, 
 	return work.Wait()
 }
 
-// batch measures until the slice is over; a call that is possible once, for each person
-// at most once.
+// batch measures until the slice is over, one call of each client at least; a call that
+// is possible once, for each person at most once.
 func (w *world) batch(ctx context.Context, c call, clients int, slice time.Duration) (sample, error) {
 	took := make([][]time.Duration, clients)
 	var over atomic.Bool
@@ -53,7 +53,7 @@ func (w *world) batch(ctx context.Context, c call, clients int, slice time.Durat
 	cpu, begin := cpuTime(), time.Now()
 	for n := range clients {
 		work.Go(func() error {
-			for i := n; !over.Load() && (i < slots || !c.once); i += clients {
+			for i := n; i == n || !over.Load() && (i < slots || !c.once); i += clients {
 				began := time.Now()
 				err := c.do(ctx, w, i%slots)
 				if errors.Is(err, errBusy) {
