@@ -65,6 +65,7 @@ var bad = map[string]string{
 	"STEPUP_PASSWORD_MIN_LENGTH": "hush", "STEPUP_PASSWORD_BLOCKLIST": "/nowhere",
 	"STEPUP_HASH_MEMORY_KIB": "hush", "STEPUP_HASH_TIME": "hush", "STEPUP_HASH_CONCURRENCY": "hush",
 	"STEPUP_ISSUER": " ", "STEPUP_REAUTHENTICATION": "hush", "STEPUP_RELYING_PARTIES": "a hush", "STEPUP_TEMPLATES": "/nowhere",
+	"STEPUP_ORIGINS": "hush.example", "STEPUP_SITE": "https://hush", "STEPUP_LINK_HOSTS": "https://hush",
 	"STEPUP_URL": "http://hush.example", "STEPUP_IDENTITY_PROVIDERS": "file:/nowhere", "STEPUP_INTENT_LIFETIME": "hush",
 	"STEPUP_SEND_COOLDOWN": "hush", "STEPUP_SEND_PER_HOUR": "hush", "STEPUP_SEND_PER_DAY": "hush", "STEPUP_SMS_BUDGET": "hush", "STEPUP_SMS_PREFIXES": "hush",
 	"STEPUP_SEND_USER_PER_DAY": "hush", "STEPUP_SEND_ORGANIZATION_PER_DAY": "hush", "STEPUP_SEND_NETWORK_PER_DAY": "hush", "STEPUP_SMS_COUNTRY_PER_DAY": "hush",
@@ -76,7 +77,7 @@ var bad = map[string]string{
 }
 
 // anyText are the variables that every text is a value of.
-var anyText = []string{"STEPUP_ENV", "STEPUP_ORIGINS", "STEPUP_SITE", "STEPUP_LINK_HOSTS", "STEPUP_METRICS", "AWS_LAMBDA_FUNCTION_NAME"}
+var anyText = []string{"STEPUP_ENV", "STEPUP_METRICS", "AWS_LAMBDA_FUNCTION_NAME"}
 
 // family names the variable by its beginning, as the errors of the senders do.
 var family = map[string]string{

@@ -23,7 +23,6 @@ import (
 	"github.com/stepup-auth/stepup/pkg/sending/price"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
-	"github.com/stepup-auth/stepup/pkg/weblink"
 )
 
 // Config is everything that can be configured. The documented defaults are those of
@@ -148,7 +147,7 @@ var variables = []variable{
 	{"STEPUP_TEST_CODES", "", setTestCodes},
 	{"STEPUP_INSTANCE", "stepup", func(c *Config, s string) error { c.Instance = s; return filled(s) }},
 	{"STEPUP_ORGANIZATIONS", "default", setOrganizations},
-	{"STEPUP_ORIGINS", "", func(c *Config, s string) error { c.Origins = list(s); return nil }},
+	{"STEPUP_ORIGINS", "", setOrigins},
 	{"STEPUP_TIMEOUT", "8s", duration(func(c *Config) *time.Duration { return &c.Timeout })},
 	{"STEPUP_STORE_TIMEOUT", "2s", duration(func(c *Config) *time.Duration { return &c.StoreTimeout })},
 	{"STEPUP_KEY_CACHE", "30s", duration(func(c *Config) *time.Duration { return &c.KeyCache })},
@@ -169,8 +168,8 @@ var variables = []variable{
 	{"STEPUP_ISSUER", "stepup", func(c *Config, s string) error { c.Issuer = s; return filled(s) }},
 	{"STEPUP_REAUTHENTICATION", "15m", duration(func(c *Config) *time.Duration { return &c.Reauthentication })},
 	{"STEPUP_RELYING_PARTIES", "localhost", setRelyingParties},
-	{"STEPUP_SITE", "", func(c *Config, s string) error { c.Site = s; return nil }},
-	{"STEPUP_LINK_HOSTS", "", func(c *Config, s string) error { c.LinkHosts = list(s); return nil }},
+	{"STEPUP_SITE", "", setSite},
+	{"STEPUP_LINK_HOSTS", "", setLinkHosts},
 	{"STEPUP_TEMPLATES", "", func(c *Config, s string) error { c.Templates = s; return nil }},
 	{"STEPUP_URL", "", setURL},
 	{"STEPUP_IDENTITY_PROVIDERS", "", func(c *Config, s string) error { c.IdentityProviders = s; return nil }},
@@ -274,38 +273,6 @@ func each[V any](
 	}
 }
 
-// setRelyingParties reads ids, separated by semicolons, each with the origins that are
-// allowed besides its own: "example.com=https://login.example.com https://example.org".
-func setRelyingParties(c *Config, s string) (err error) {
-	parties := make(map[string][]string)
-	for entry := range strings.SplitSeq(s, ";") {
-		id, origins, _ := strings.Cut(entry, "=")
-		if id = strings.TrimSpace(id); id != "" {
-			parties[id] = append(parties[id], strings.Fields(origins)...)
-		}
-	}
-	if len(parties) == 0 {
-		return errEmpty
-	}
-	if c.RelyingParties, err = passkey.New(parties); err != nil {
-		return errRelyingParties
-	}
-	return nil
-}
-
-// setURL takes what a browser can be sent back to: https, or http to the machine itself.
-func setURL(c *Config, s string) error {
-	if s == "" {
-		return nil
-	}
-	u, err := weblink.Hosts{}.Parse(s)
-	if err != nil || u.RawQuery != "" || u.Fragment != "" {
-		return errURL
-	}
-	c.URL = strings.TrimRight(s, "/")
-	return nil
-}
-
 func setPrefixes(c *Config, s string) error {
 	c.SMS.Limits.Prefixes = list(s)
 	if phone.CheckPrefixes(c.SMS.Limits.Prefixes) != nil {
@@ -361,14 +328,12 @@ func level(l *slog.Level, s string) error {
 }
 
 var (
-	errEmpty          = errors.New("is empty")
-	errLevel          = errors.New("is not DEBUG, INFO, WARN or ERROR")
-	errDuration       = errors.New("is not a duration above zero, such as 30s")
-	errNumber         = errors.New("is not a whole number")
-	errRelyingParties = errors.New("is not a list of domains and origins, such as example.com=https://login.example.com;example.org")
-	errURL            = errors.New("is not an https URL without query and fragment, such as https://api.example.com")
-	errPrefixes       = errors.New("is not a list of a plus sign and digits each, such as +41,+423")
-	errEndpoint       = errors.New("is not a URL of a host alone, such as http://127.0.0.1:8000")
+	errEmpty    = errors.New("is empty")
+	errLevel    = errors.New("is not DEBUG, INFO, WARN or ERROR")
+	errDuration = errors.New("is not a duration above zero, such as 30s")
+	errNumber   = errors.New("is not a whole number")
+	errPrefixes = errors.New("is not a list of a plus sign and digits each, such as +41,+423")
+	errEndpoint = errors.New("is not a URL of a host alone, such as http://127.0.0.1:8000")
 )
 
 func filled(s string) error {

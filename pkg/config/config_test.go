@@ -93,6 +93,11 @@ type setting struct {
 	bad   []string
 }
 
+var (
+	badHosts   = []string{"https://canary", "canary.example/", "canary.example:", ":443", "Canary.example", "a.example,*.canary.example", "canary example", "user@canary.example"}
+	badOrigins = []string{"canary.example", "https://canary.example/", "https://canary.example:443", "http://canary.example:80", "https://Canary.example", "HTTPS://canary.example", "https://a,https://*.canary.example", "://canary.example", "https://", "*", "null"}
+)
+
 // settings holds, for each variable, a good value with what it changes, and bad
 // values.
 var settings = map[string]setting{
@@ -102,7 +107,7 @@ var settings = map[string]setting{
 	"STEPUP_TEST_CODES":          testCodes,
 	"STEPUP_INSTANCE":            {"i", func(c *config.Config) { c.Instance = "i" }, []string{" "}},
 	"STEPUP_ORGANIZATIONS":       {"a, b,,c", func(c *config.Config) { c.Organizations = []string{"a", "b", "c"} }, []string{",", " , "}},
-	"STEPUP_ORIGINS":             {"https://a, https://b", func(c *config.Config) { c.Origins = []string{"https://a", "https://b"} }, nil},
+	"STEPUP_ORIGINS":             {"https://a, https://b", func(c *config.Config) { c.Origins = []string{"https://a", "https://b"} }, badOrigins},
 	"STEPUP_TIMEOUT":             {"3s", func(c *config.Config) { c.Timeout = 3 * time.Second }, badDurations},
 	"STEPUP_STORE_TIMEOUT":       {"1s", func(c *config.Config) { c.StoreTimeout = time.Second }, append([]string{"9s"}, badDurations...)},
 	"STEPUP_KEY_CACHE":           {"1m", func(c *config.Config) { c.KeyCache = time.Minute }, badDurations},
@@ -133,8 +138,8 @@ var settings = map[string]setting{
 		},
 		[]string{" ", ";", "=https://example.com", "https://canary", "example.com=canary", "example.com=http://example.com"},
 	},
-	"STEPUP_SITE":                      {"example.com", func(c *config.Config) { c.Site = "example.com" }, nil},
-	"STEPUP_LINK_HOSTS":                {"a.example, b.example", func(c *config.Config) { c.LinkHosts = []string{"a.example", "b.example"} }, nil},
+	"STEPUP_SITE":                      {"example.com", func(c *config.Config) { c.Site = "example.com" }, []string{"https://canary", "canary.example/", "canary.example:443", "Canary.example", "*.canary.example", "canary example", "@canary"}},
+	"STEPUP_LINK_HOSTS":                {"a.example, b.example", func(c *config.Config) { c.LinkHosts = []string{"a.example", "b.example"} }, badHosts},
 	"STEPUP_URL":                       {"https://api.example.com/", func(c *config.Config) { c.URL = "https://api.example.com" }, []string{"api.example.com", "http://api.example.com", "https://api.example.com?q=1", "https://api.example.com#f"}},
 	"STEPUP_IDENTITY_PROVIDERS":        {"file:/idps.json", func(c *config.Config) { c.IdentityProviders = "file:/idps.json" }, nil},
 	"STEPUP_INTENT_LIFETIME":           {"30m", func(c *config.Config) { c.IntentLifetime = 30 * time.Minute }, []string{"0s", "-1h", "soon"}},
