@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -106,11 +105,10 @@ func (s *Store) SaveUser(ctx context.Context, c user.Change) error {
 }
 
 func sessionOp(old, changed *session.Session) table.Op {
-	cond := table.NotExists()
-	if old != nil {
-		cond = atRevision(old.Revision)
+	if old == nil {
+		return table.Put(sessionKey(changed.ID), sessionItem(changed), table.NotExists())
 	}
-	return table.Put(sessionKey(changed.ID), sessionItem(changed), cond)
+	return evolve(sessionKey(changed.ID), sessionItem(old), sessionItem(changed), atRevision(old.Revision))
 }
 
 func atRevision(r uint64) table.Condition { return table.Eq(table.At(attrRevision), int64(r)) }
@@ -120,11 +118,7 @@ func atVersion(v uint64) table.Condition { return table.Eq(table.At(attrVersion)
 // userOps turns one user into another: the guard under its version, and whatever
 // else differs. A new user may take the place of a deleted one.
 func userOps(old, changed *user.User, marker []byte) []table.Op {
-	cond := table.Or(table.NotExists(), table.Eq(table.At(attrState), int64(user.StateDeleted)))
-	if old != nil {
-		cond = atVersion(old.Guard.Version)
-	}
-	ops := []table.Op{table.Put(guardKey(changed.ID), guardItem(&changed.Guard, marker), cond)}
+	ops := []table.Op{guardOp(old, changed, marker)}
 	before := make(map[table.Key]table.Item)
 	for _, e := range userEntries(old) {
 		before[e.key] = e.item
@@ -138,13 +132,22 @@ func userOps(old, changed *user.User, marker []byte) []table.Op {
 		case e.unique && !existed:
 			ops = append(ops, table.Put(e.key, e.item, table.NotExists()))
 		default:
-			ops = append(ops, table.Put(e.key, e.item, nil))
+			ops = append(ops, evolve(e.key, was, e.item, nil))
 		}
 	}
 	for key := range before {
 		ops = append(ops, table.Delete(key, nil))
 	}
 	return ops
+}
+
+func guardOp(old, changed *user.User, marker []byte) table.Op {
+	key, item := guardKey(changed.ID), guardItem(&changed.Guard, marker)
+	if old == nil {
+		free := table.Or(table.NotExists(), table.Eq(table.At(attrState), int64(user.StateDeleted)))
+		return table.Put(key, item, free)
+	}
+	return evolve(key, guardItem(&old.Guard, nil), item, atVersion(old.Guard.Version))
 }
 
 // marker draws what tells one write from all others. It is the idempotency token of
@@ -171,14 +174,6 @@ func (s *Store) write(ctx context.Context, ops []table.Op, marker []byte) error 
 // gone as it should. Every kind of item that is written alone carries fresh randomness: a
 // guard and an intent their marker, a session its token id.
 func isOurs(op table.Op, stored table.Item) bool {
-	if op.Kind == table.OpDelete && stored == nil {
-		return true
-	}
-	for _, name := range []string{attrMarker, attrToken} {
-		wanted, ok := op.Item[name].([]byte)
-		if found, _ := stored[name].([]byte); ok && bytes.Equal(wanted, found) {
-			return reflect.DeepEqual(op.Item, stored)
-		}
-	}
-	return false
+	fresh := op.Kind == table.OpDelete || written(op, attrMarker) != nil || written(op, attrToken) != nil
+	return fresh && left(op, stored)
 }

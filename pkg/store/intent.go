@@ -52,11 +52,11 @@ func (s *Store) LinkedUser(ctx context.Context, providerID, subject string) (str
 }
 
 func intentOp(old, changed *intent.Intent, marker []byte) table.Op {
-	cond := table.NotExists()
-	if old != nil {
-		cond = table.Eq(table.At(attrRevision), int64(old.Revision))
+	key, item := intentKey(changed.ID), intentItem(changed, marker)
+	if old == nil {
+		return table.Put(key, item, table.NotExists())
 	}
-	return table.Put(intentKey(changed.ID), intentItem(changed, marker), cond)
+	return evolve(key, intentItem(old, nil), item, atRevision(old.Revision))
 }
 
 func intentItem(i *intent.Intent, marker []byte) table.Item {

@@ -25,16 +25,19 @@ const budgetLife = 7 * 24 * time.Hour
 // sendOps counts one message: at its address, under what the decision assumed, and in
 // the counts of the day.
 func sendOps(s sending.Send) []table.Op {
-	cond := table.NotExists()
-	if s.Old.Revision > 0 {
-		cond = table.Eq(table.At(attrRevision), int64(s.Old.Revision))
-	}
-	key := usageKey(s.Subject)
-	ops := []table.Op{table.Put(key, usageItem(s.New), cond)}
+	ops := []table.Op{usageOp(s)}
 	for _, c := range s.Counts {
 		ops = append(ops, countOp(c, s.Refund))
 	}
 	return ops
+}
+
+func usageOp(s sending.Send) table.Op {
+	key, item := usageKey(s.Subject), usageItem(s.New)
+	if s.Old.Revision == 0 {
+		return table.Put(key, item, table.NotExists())
+	}
+	return evolve(key, usageItem(s.Old), item, atRevision(s.Old.Revision))
 }
 
 // countOp adds the message, and its price where that is limited, to a count that has

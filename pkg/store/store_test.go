@@ -308,6 +308,19 @@ func TestWriteOfAnotherIsNotTakenForOnesOwn(t *testing.T) {
 		if err := s.Commit(t.Context(), session.Change{New: longer}); !errors.Is(err, fault.Conflict) {
 			t.Errorf("the same token with other content: %v", err)
 		}
+		step := sess.Clone()
+		step.Revision++
+		commit(t, s, session.Change{Old: sess, New: step})
+		if err := s.Commit(t.Context(), session.Change{Old: sess, New: step}); !errors.Is(err, fault.Conflict) {
+			t.Errorf("the same step by another call, which draws no token: %v", err)
+		}
+		next, rival := step.Clone(), step.Clone()
+		next.Revision, rival.Revision = next.Revision+1, rival.Revision+1
+		next.TokenID[0], rival.TokenID[0] = 7, 8
+		commit(t, s, session.Change{Old: step, New: next})
+		if err := s.Commit(t.Context(), session.Change{Old: step, New: rival}); !errors.Is(err, fault.Conflict) {
+			t.Errorf("the same step with another token: %v", err)
+		}
 	})
 }
 
