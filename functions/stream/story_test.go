@@ -34,11 +34,11 @@ type story struct {
 	secrets []string
 }
 
-func newStory(t *testing.T) *story {
+func newStory(t *testing.T, env map[string]string) *story {
 	t.Helper()
 	client, name := dynoxide.NewTable(t)
 	tb := dynamo.New(client, name, store.Schema(), dynamo.Options{})
-	s := &story{Service: apptest.New(t, apptest.Options{Table: tb}), t: t, table: name}
+	s := &story{Service: apptest.New(t, apptest.Options{Table: tb, Env: env}), t: t, table: name}
 	s.store = store.New(tb, rand.Reader)
 	return s
 }
@@ -196,7 +196,7 @@ func (s *story) all() {
 // the template, and runs the real binary over the real stream of that table.
 func TestL7_S6_AStoryIsToldOnceAndInOrder(t *testing.T) {
 	t.Parallel()
-	s, d := newStory(t), deploy(t)
+	s, d := newStory(t, nil), deploy(t)
 	s.all()
 	want := []string{
 		"user.created userId=ada",
@@ -256,6 +256,26 @@ func TestL7_S6_AStoryIsToldOnceAndInOrder(t *testing.T) {
 	}
 }
 
+// TestAStoryTellsWhichSessionMadeRoomForAnother: with room for one session, the second
+// ends the first.
+func TestAStoryTellsWhichSessionMadeRoomForAnother(t *testing.T) {
+	t.Parallel()
+	s, d := newStory(t, map[string]string{"STEPUP_SESSIONS_PER_USER": "1"}), deploy(t)
+	u := s.NewUser(t, "ada@example.com")
+	first := s.NewSession(t, session.Create{Step: apptest.Named(u.ID)}).SessionID
+	s.NewSession(t, session.Create{Step: apptest.Named(u.ID)})
+	var displaced []string
+	s.tell(d)
+	for _, e := range d.bus.Events() {
+		if e.DetailType == "session.displaced" {
+			displaced = append(displaced, e.Detail)
+		}
+	}
+	if len(displaced) != 1 || !strings.Contains(displaced[0], `"`+first+`"`) || !strings.Contains(displaced[0], `"`+u.ID+`"`) {
+		t.Errorf("told of %q, want one event about %s of %s", displaced, first, u.ID)
+	}
+}
+
 // binary finds the values of a record that are bytes.
 var binary = regexp.MustCompile(`"B":\s*"([^"]+)"`)
 
@@ -263,7 +283,7 @@ var binary = regexp.MustCompile(`"B":\s*"([^"]+)"`)
 // story for all that must stay where it is.
 func TestG2_NoEventTellsASecret(t *testing.T) {
 	t.Parallel()
-	s, d := newStory(t), deploy(t, "STEPUP_LOG_LEVEL=DEBUG")
+	s, d := newStory(t, nil), deploy(t, "STEPUP_LOG_LEVEL=DEBUG")
 	s.all()
 	records := dynoxide.Stream(t, s.table)
 	for i := range records { // a record that cannot be read, with all its content

@@ -30,6 +30,7 @@ const (
 	SessionUpdated    Name = "session.updated"
 	SessionTerminated Name = "session.terminated"
 	SessionExpired    Name = "session.expired"
+	SessionDisplaced  Name = "session.displaced"
 
 	UserCreated         Name = "user.created"
 	UserDeleted         Name = "user.deleted"
@@ -49,7 +50,7 @@ const (
 // Names returns every name, for documentation and tests that must cover them all.
 func Names() []Name {
 	return []Name{
-		SessionCreated, SessionUpdated, SessionTerminated, SessionExpired,
+		SessionCreated, SessionUpdated, SessionTerminated, SessionExpired, SessionDisplaced,
 		UserCreated, UserDeleted, UserLocked, UserUnlocked, UserDeactivated, UserReactivated, SessionsEnded,
 		AgentSessionsEnded, PasswordChanged, FactorAdded, FactorRemoved, CheckFailed, AuthenticatorLocked,
 	}
@@ -63,7 +64,7 @@ type Event struct {
 	// Time is when it happened.
 	Time time.Time
 
-	// SessionID is empty in events about users.
+	// SessionID is empty in events about users, but for the session that is displaced.
 	SessionID string
 	// UserID is empty in events about a session without a user.
 	UserID string
@@ -118,6 +119,9 @@ func (e Event) id(r Record) string {
 	id := r.ID + "." + string(e.Name)
 	if e.Factor != "" {
 		id += "." + string(e.Factor)
+	}
+	if e.Name == SessionDisplaced { // the others with a session are told by its own record
+		id += "." + e.SessionID
 	}
 	return id
 }

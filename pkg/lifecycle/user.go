@@ -127,6 +127,8 @@ func (c GuardChange) Events(r Record) []Event {
 		events = append(events, Event{Name: SessionsEnded})
 	case !maps.Equal(after.Agents, c.Old.Agents):
 		events = append(events, Event{Name: AgentSessionsEnded})
+	default:
+		events = append(events, displaced(c.Old.Sessions, after.Sessions)...)
 	}
 	if was := c.Old.PasswordChanged; !was.IsZero() && after.PasswordChanged.After(was) { // else it is user.factor_added
 		events = append(events, Event{Name: PasswordChanged})
@@ -136,6 +138,17 @@ func (c GuardChange) Events(r Record) []Event {
 		events[i].UserID, events[i].Revision, events[i].Time = after.UserID, after.Version, after.Changed
 	}
 	return stamp(r, events)
+}
+
+// displaced tells which sessions count no longer for the limit per user.
+func displaced(before, after []string) []Event {
+	var events []Event
+	for _, id := range before {
+		if !slices.Contains(after, id) {
+			events = append(events, Event{Name: SessionDisplaced, SessionID: id})
+		}
+	}
+	return events
 }
 
 // attempted tells of a check that failed, and of the lock that it led to.

@@ -112,6 +112,8 @@ func codes(n int) func(*user.Guard) {
 	return func(g *user.Guard) { g.RecoveryCodes = make([]otp.RecoveryMAC, n) }
 }
 
+func sessions(ids ...string) func(*user.Guard) { return func(g *user.Guard) { g.Sessions = ids } }
+
 func TestL7_GuardEvents(t *testing.T) {
 	t.Parallel()
 	event := func(name lifecycle.Name, edit ...func(*lifecycle.Event)) lifecycle.Event {
@@ -123,11 +125,15 @@ func TestL7_GuardEvents(t *testing.T) {
 		if e.Factor != "" {
 			e.ID += "." + string(e.Factor)
 		}
+		if e.SessionID != "" {
+			e.ID += "." + e.SessionID
+		}
 		return e
 	}
 	of := func(kind user.Authenticator, failures int) func(*lifecycle.Event) {
 		return func(e *lifecycle.Event) { e.Factor, e.Failures = kind, failures }
 	}
+	session := func(id string) func(*lifecycle.Event) { return func(e *lifecycle.Event) { e.SessionID = id } }
 	for name, tc := range map[string]struct {
 		before, after *user.Guard
 		want          []lifecycle.Event
@@ -144,6 +150,12 @@ func TestL7_GuardEvents(t *testing.T) {
 		"and all after it": {
 			guard(func(g *user.Guard) { g.Agents = map[string]int64{"k": 2} }), guard(epoch), []lifecycle.Event{event(lifecycle.SessionsEnded)},
 		},
+		"one session more": {guard(sessions("a")), guard(sessions("a", "b")), nil},
+		"one too many":     {guard(sessions("a", "b")), guard(sessions("b", "c")), []lifecycle.Event{event(lifecycle.SessionDisplaced, session("a"))}},
+		"a lower limit": {guard(sessions("a", "b", "c")), guard(sessions("d")), []lifecycle.Event{
+			event(lifecycle.SessionDisplaced, session("a")), event(lifecycle.SessionDisplaced, session("b")), event(lifecycle.SessionDisplaced, session("c")),
+		}},
+		"all of many":      {guard(sessions("a", "b")), guard(epoch), []lifecycle.Event{event(lifecycle.SessionsEnded)}},
 		"password changed": {guard(), guard(func(g *user.Guard) { g.PasswordChanged = at(2) }), []lifecycle.Event{event(lifecycle.PasswordChanged)}},
 		"first password":   {guard(func(g *user.Guard) { g.PasswordChanged = time.Time{} }), guard(func(g *user.Guard) { g.PasswordChanged = at(2) }), nil},
 		"first codes":      {guard(), guard(codes(3)), []lifecycle.Event{event(lifecycle.FactorAdded, of(user.AuthRecovery, 0))}},

@@ -66,6 +66,7 @@ func everything() []lifecycle.Change {
 		lifecycle.KeyChange{UserID: "u", New: key}, lifecycle.KeyChange{UserID: "u", Old: key},
 		changed(user.StateLocked, func(g *user.Guard) { g.Epoch = 2 }), changed(user.StateInactive, plain),
 		changed(user.StateActive, func(g *user.Guard) { g.Agents = map[string]int64{"k": 2} }),
+		lifecycle.GuardChange{Old: guard(1, user.StateActive, func(g *user.Guard) { g.Sessions = []string{"s"} }), New: active},
 		back(user.StateLocked), back(user.StateInactive), lifecycle.GuardChange{Old: guard(1, user.StateActive, func(g *user.Guard) { g.Epoch = 2 })},
 		changed(user.StateActive, func(g *user.Guard) { g.PasswordChanged = now.Add(time.Second) }),
 		changed(user.StateActive, failed(10)), changed(user.StateActive, failed(user.HardStop)), changed(user.StateActive, coded),
