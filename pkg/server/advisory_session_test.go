@@ -68,6 +68,7 @@ func TestR2_Issue7186_OneChallengeIsOneMessage(t *testing.T) {
 				path := "/v2/sessions/" + e.session.SessionID
 				for range 10 { // the first asks, the others repeat it
 					c.do("PATCH", path, `{"challenges": {"otpSms": {}}}`, server.IdempotencyHeader, "once")
+					c.Clock.Advance(2 * time.Minute) // longer than the cooldown
 				}
 				for i := range 20 { // and what else happens to the session asks for nothing
 					c.do("PATCH", path, fmt.Sprintf(`{"metadata": {"step": "%02d=="}}`, i))
