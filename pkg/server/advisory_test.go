@@ -153,7 +153,7 @@ func registrationLink(t *testing.T, c restClient) secret {
 
 // Codes of a second factor had no limit at all; later the limit was off unless somebody
 // switched it on, and newer calls did without it.
-func TestO4_L1_CVE_2024_32868_CVE_2025_64102_NothingCanBeGuessedOnAndOn(t *testing.T) {
+func TestO4_CVE_2024_32868_CVE_2025_64102_NothingCanBeGuessedOnAndOn(t *testing.T) {
 	t.Parallel()
 	c := newREST(t, apptest.Options{})
 	for name, s := range secrets(t, c) {
