@@ -21,7 +21,8 @@ func overBothStores(t *testing.T, o apptest.Options, test func(t *testing.T, c r
 	t.Helper()
 	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
 		o := o
-		o.Table, o.Env = tb, map[string]string{"STEPUP_TIMEOUT": "10m"} // see newREST
+		o.Table = tb
+		o.Env = map[string]string{"STEPUP_TIMEOUT": "10m", "STEPUP_ORGANIZATIONS": "red,blue"} // see newREST
 		s := apptest.New(t, o)
 		test(t, restClient{Service: s, key: s.NewKey(t, access.IAMOwner, "")})
 	})
