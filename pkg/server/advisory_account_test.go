@@ -13,7 +13,7 @@ import (
 )
 
 // Links in mails led to the host that a header of the request named, with the code in them.
-func TestS14_CVE_2023_49097_CVE_2025_64101_NoHeaderOfARequestReachesAMail(t *testing.T) {
+func TestCVE_2023_49097_CVE_2025_64101_NoHeaderOfARequestReachesAMail(t *testing.T) {
 	t.Parallel()
 	c := newREST(t, apptest.Options{})
 	enrol(t, c.Service, "ada")
