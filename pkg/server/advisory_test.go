@@ -180,23 +180,19 @@ func TestO4_CVE_2024_32868_CVE_2025_64102_NothingCanBeGuessedOnAndOn(t *testing.
 // Hundreds of codes were tried within seconds, before the first failure was counted.
 func TestO4_Keycloak2FA146_500CodesAtOnceAreComparedFiveTimesAtMost(t *testing.T) {
 	t.Parallel()
-	overBothStores(t, apptest.Options{}, func(t *testing.T, c restClient) {
-		e := enrol(t, c.Service, "ada")
-		path := "/v2/sessions/" + e.session.SessionID
-		got := outcomes(t, 500, func(i int) answer {
-			guess := fmt.Sprintf("%08d", i)
-			if guess == e.sms {
-				guess = "99999999"
-			}
-			return c.do("PATCH", path, `{"checks": {"otpSms": {"code": "`+guess+`"}}}`)
-		})
-		if n := got["400 CODE-woT0xc"]; n < 1 || n > 5 {
-			t.Errorf("answers %v, want 5 wrong at most", got)
+	c := newREST(t, apptest.Options{}) // pkg/session does so on both stores
+	e := enrol(t, c.Service, "ada")
+	path := "/v2/sessions/" + e.session.SessionID
+	got := outcomes(t, 500, func(i int) answer {
+		guess := fmt.Sprintf("%08d", i)
+		if guess == e.sms {
+			guess = "99999999"
 		}
-		if got["ok"] != 0 {
-			t.Errorf("%d wrong codes passed", got["ok"])
-		}
+		return c.do("PATCH", path, `{"checks": {"otpSms": {"code": "`+guess+`"}}}`)
 	})
+	if n := got["400 CODE-woT0xc"]; n < 1 || n > 5 || got["ok"] != 0 {
+		t.Errorf("answers %v, want 5 wrong at most and none right", got)
+	}
 }
 
 // Whoever began the flow anew had a fresh budget, of guesses and of messages.
@@ -251,12 +247,12 @@ func TestO9_O10_Issue12622_AskingAgainAndAgainSendsAFewMails(t *testing.T) {
 			t.Fatalf("%d %s", first.status, first.body)
 		}
 		c.Clock.Advance(time.Minute)
-		outcomes(t, 50, ask)
+		outcomes(t, 20, ask)
 		if n := len(c.Inbox.Messages()); n != 2 {
-			t.Errorf("%d mails after 50 more requests at once, want 2", n)
+			t.Errorf("%d mails after 20 more requests at once, want 2", n)
 		}
-		for i := range 100 {
-			c.Clock.Advance(6 * time.Minute)
+		for i := range 40 {
+			c.Clock.Advance(15 * time.Minute)
 			ask(i)
 		}
 		if n := len(c.Inbox.Messages()); n != 10 {
