@@ -19,6 +19,7 @@ tools = $(BIN)/.$(1)-$(firstword $(shell cksum < tools/$(1)/go.sum))
 BUF := $(call tools,buf)
 PLUGINS := $(call tools,gen)
 LINTER := $(call tools,lint)
+RUNNER := $(call tools,conformance)
 
 .PHONY: help
 help: ## list the targets
@@ -78,6 +79,18 @@ prove: $(EMULATORS) ## look for histories and sequences that must not be, for PR
 PROVE_FOR ?= 30s
 PROVE_CHECKS ?= 200
 PROVE_SEED ?= 1
+
+# The server under test follows the project's own go.mod (-mod=mod), and its messages are
+# those of the module that pins the runner.
+.PHONY: conformance
+conformance: $(BUF) $(PLUGINS) $(RUNNER) ## run connectrpc's conformance suite against the server and the Lambda adapter
+	@$(BIN)/buf generate "$$(cd tools/conformance && $(GO) list -m -f '{{.Dir}}' connectrpc.com/conformance)/proto" \
+		--template test/conformance/buf.gen.yaml --output test/conformance
+	@cd test/conformance && $(GO) vet -mod=mod . && $(GO) build -mod=mod -o $(CACHE)/conformance/server .
+	@cd test/conformance && for door in server gateway; do \
+		echo "== $$door"; \
+		$(BIN)/connectconformance --mode server --conf $$door.yaml -v -- $(CACHE)/conformance/server -through $$door; \
+	done
 
 # Each also writes its section of docs/performance.md.
 .PHONY: bench-load

@@ -16,6 +16,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/notify/inbox"
+	"github.com/stepup-auth/stepup/pkg/server"
 	"github.com/stepup-auth/stepup/pkg/user"
 	"github.com/stepup-auth/stepup/web"
 )
@@ -55,7 +56,7 @@ func (d *dev) run(ctx context.Context, ready func(url, key string) error) error 
 	if err != nil {
 		return err
 	}
-	defer l.Close() //nolint:errcheck // serveHTTP closes it; this is for the early returns
+	defer l.Close() //nolint:errcheck // server.Serve closes it; this is for the early returns
 	if err := os.MkdirAll(d.Data, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
@@ -85,7 +86,7 @@ func (d *dev) run(ctx context.Context, ready func(url, key string) error) error 
 		mux.Handle(inbox.Path, messages)
 		mux.Handle(clock.Path, movable)
 		mux.Handle("GET "+web.PasskeyPath, web.Passkey())
-		return serveHTTP(ctx, l, mux, logger)
+		return server.Serve(ctx, l, mux, logger)
 	})
 }
 

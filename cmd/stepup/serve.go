@@ -18,6 +18,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/notify"
+	"github.com/stepup-auth/stepup/pkg/server"
 	"github.com/stepup-auth/stepup/pkg/server/reflection"
 )
 
@@ -84,7 +85,7 @@ func (s *serve) Run(ctx context.Context, t *terminal) error {
 	defer service.close() //nolint:errcheck // the process ends, and what was answered is on disk
 	logger.Info("listening", "address", l.Addr().String())
 	err = service.until(ctx, func(ctx context.Context, h http.Handler) error {
-		return serveHTTP(ctx, l, h, logger)
+		return server.Serve(ctx, l, h, logger)
 	})
 	if err != nil {
 		logger.Error("serving failed", "error", err.Error())

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -92,4 +94,26 @@ func unicodePath(h http.Handler) http.Handler {
 	})
 }
 
-func notFound(w http.ResponseWriter, r *http.Request) { renderREST(r.Context(), w, errNoRoute) }
+// notFound answers a call of a service that is not here as connect answers one of a method
+// that is not: all RPC clients know what the bare status means (unimplemented), and would
+// take the JSON of REST for a broken message of their own protocol.
+func notFound(w http.ResponseWriter, r *http.Request) {
+	if !isRPC(r.Header) {
+		renderREST(r.Context(), w, errNoRoute)
+		return
+	}
+	exchangeOf(r.Context()).fault = errNoRoute
+	http.NotFound(w, r)
+}
+
+// isRPC reports what only clients of Connect, gRPC-Web and gRPC send. One of Connect that
+// leaves out the version of the protocol, which it may, looks like one of REST.
+func isRPC(header http.Header) bool {
+	if header.Get("Connect-Protocol-Version") != "" {
+		return true
+	}
+	contentType := strings.ToLower(header.Get("Content-Type"))
+	return slices.ContainsFunc([]string{"application/connect+", "application/grpc", "application/proto"}, func(prefix string) bool {
+		return strings.HasPrefix(contentType, prefix)
+	})
+}

@@ -195,6 +195,36 @@ func TestConnectRefusesWhatItDoesNotSpeak(t *testing.T) {
 	}
 }
 
+// A client of an RPC protocol learns from the bare status that a call is not implemented.
+// Seen by connectrpc's conformance suite ("unexpected-uri"), which tried to read the answer
+// as an error of Connect.
+func TestAnUnknownServiceIsToldInTheWordsOfTheProtocol(t *testing.T) {
+	t.Parallel()
+	c := newREST(t, apptest.Options{})
+	const json, text = "application/json", "text/plain; charset=utf-8"
+	for _, tc := range []struct {
+		name, contentType, version, want string
+	}{
+		{"REST", "application/json", "", json},
+		{"Connect JSON", "application/json", "1", text},
+		{"Connect proto", "application/proto", "1", text},
+		{"Connect proto without a version", "application/proto", "", text},
+		{"Connect streams", "application/connect+json", "", text},
+		{"gRPC-Web", "application/grpc-web+proto", "", text},
+		{"gRPC", "application/grpc", "", text},
+		{"gRPC in other letters", "Application/gRPC+proto", "", text},
+	} {
+		before := len(c.Logs.String())
+		a := c.do("POST", "/unknown.v1.Service/Call", `{}`, "Content-Type", tc.contentType, "Connect-Protocol-Version", tc.version)
+		if got := a.header.Get("Content-Type"); a.status != http.StatusNotFound || got != tc.want {
+			t.Errorf("%s: got %d %s %q, want 404 %s", tc.name, a.status, got, a.body, tc.want)
+		}
+		if line := c.Logs.String()[before:]; !strings.Contains(line, `"fault":"not_found"`) {
+			t.Errorf("%s: the log does not name the fault: %s", tc.name, line)
+		}
+	}
+}
+
 func TestAForgedCredentialCostsNoLookUp(t *testing.T) {
 	t.Parallel()
 	stranger := newREST(t, apptest.Options{})

@@ -55,6 +55,24 @@ func (a answer) refusal(t testing.TB) refusalBody {
 	return r
 }
 
+// field reads a text out of the body, by its path.
+func (a answer) field(t testing.TB, path ...string) string {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal([]byte(a.body), &value); err != nil || a.status >= http.StatusBadRequest {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	for _, name := range path {
+		object, _ := value.(map[string]any)
+		value = object[name]
+	}
+	text, ok := value.(string)
+	if !ok {
+		t.Fatalf("no %v in %s", path, a.body)
+	}
+	return text
+}
+
 // restClient calls a service over REST with an owner's key.
 type restClient struct {
 	*apptest.Service

@@ -78,11 +78,7 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := []connect.HandlerOption{
-		connect.WithInterceptors(faultInterceptor()),
-		connect.WithRecover(func(_ context.Context, _ connect.Spec, _ http.Header, thrown any) error { return panicked(thrown) }),
-		connect.WithReadMaxBytes(MaxBody),
-	}
+	options := HandlerOptions()
 	names := []string{sessionv2connect.SessionServiceName, userv2connect.UserServiceName, sessionv1connect.SessionServiceName}
 	mux := http.NewServeMux()
 	mux.Handle("/", http.HandlerFunc(notFound))
@@ -98,6 +94,16 @@ func New(c Config) (http.Handler, error) {
 		c.Reflection(mux, append(names, grpchealth.HealthV1ServiceName))
 	}
 	return c.wrap(route(unicodePath(limitBody(rest)), mux)), nil
+}
+
+// HandlerOptions are what every RPC of the service is handled with: how faults are
+// rendered, panics survived and messages bounded.
+func HandlerOptions() []connect.HandlerOption {
+	return []connect.HandlerOption{
+		connect.WithInterceptors(faultInterceptor()),
+		connect.WithRecover(func(_ context.Context, _ connect.Spec, _ http.Header, thrown any) error { return panicked(thrown) }),
+		connect.WithReadMaxBytes(MaxBody),
+	}
 }
 
 // route sends REST around the mux, which would redirect a path with two slashes in a

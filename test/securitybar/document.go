@@ -13,11 +13,11 @@ import (
 	"strings"
 )
 
-// Test is a test function that names a row or a hole.
+// Test is a test function that names a row or an advisory.
 type Test struct {
 	// Package is the folder, relative to the root of the repository.
 	Package, Name string
-	// IDs are those of rows, Tags those of holes.
+	// IDs are those of rows, Tags those of advisories.
 	IDs, Tags []string
 }
 
@@ -25,11 +25,11 @@ var (
 	// A name begins with its rows: TestL3_…, TestW1W2_…, TestO1EveryDigit….
 	rows = regexp.MustCompile(`^Test((?:[A-Z][0-9]+_?)+)(?:[A-Z]|$)`)
 	row  = regexp.MustCompile(`[A-Z][0-9]+`)
-	// Any number of holes follows.
-	hole = regexp.MustCompile(`(?:CVE_[0-9]+_[0-9]+|[A-Z][A-Za-z]+(?:2FA)?[0-9]+)_`)
+	// Any number of advisories follows.
+	advisory = regexp.MustCompile(`(?:CVE_[0-9]+_[0-9]+|[A-Z][A-Za-z]+(?:2FA)?[0-9]+)_`)
 )
 
-// Parse reads the rows and holes that a test's name claims.
+// Parse reads the rows and advisories that a test's name claims.
 func Parse(name string) (ids, tags []string) {
 	rest := strings.TrimPrefix(name, "Test")
 	if m := rows.FindStringSubmatch(name); m != nil {
@@ -37,7 +37,7 @@ func Parse(name string) (ids, tags []string) {
 		rest = strings.TrimPrefix(rest, m[1])
 	}
 	for {
-		at := hole.FindStringIndex(rest)
+		at := advisory.FindStringIndex(rest)
 		if at == nil || at[0] != 0 {
 			return ids, tags
 		}
@@ -46,7 +46,7 @@ func Parse(name string) (ids, tags []string) {
 	}
 }
 
-// Find returns the tests under the root that name a row or a hole, by folder and order
+// Find returns the tests under the root that name a row or an advisory, by folder and order
 // of declaration.
 func Find(root fs.FS) ([]Test, error) {
 	var found []Test
@@ -97,7 +97,17 @@ fails when it is out of date, when a row has neither a test nor a reason, and wh
 ` + "`go test -run 'Test([A-Z][0-9]+_?)*L3' ./...`" + ` runs the tests of row L3.
 `
 
-// Document writes the rows, each with its tests, as Markdown.
+const advisoriesHead = `
+## Advisories of others
+
+Defects that other products had, and the tests that keep them out of this one: each makes the calls that showed the
+defect there. A number alone is that of an issue or pull request of the product.
+
+| advisory | product | what went wrong there | tests here |
+|---|---|---|---|
+`
+
+// Document writes the rows and advisories, each with its tests, as Markdown.
 func Document(tests []Test) string {
 	byID, byTag := make(map[string][]Test), make(map[string][]Test)
 	for _, t := range tests {
@@ -116,10 +126,9 @@ func Document(tests []Test) string {
 			writeRow(&b, r, byID[r.ID])
 		}
 	}
-	b.WriteString("\n## Holes of others\n\nDefects that other products had, and the tests that keep them out of this one.\n")
-	for _, h := range Holes() {
-		fmt.Fprintf(&b, "\n**%s** (%s): %s\n\n", strings.ReplaceAll(h.Tag, "_", "-"), h.Product, h.What)
-		writeTests(&b, byTag[h.Tag])
+	b.WriteString(advisoriesHead)
+	for _, a := range Advisories() {
+		writeAdvisory(&b, a, byTag[a.Tag])
 	}
 	return b.String()
 }
@@ -133,6 +142,17 @@ func writeRow(b *strings.Builder, r Row, tests []Test) {
 		fmt.Fprintf(b, "Not proven: %s\n", r.Reason)
 	}
 	writeTests(b, tests)
+}
+
+func writeAdvisory(b *strings.Builder, a Advisory, tests []Test) {
+	var proof []string
+	for _, t := range tests {
+		proof = append(proof, fmt.Sprintf("`%s`: `%s`", t.Package, t.Name))
+	}
+	if a.Reason != "" {
+		proof = append(proof, "None: "+a.Reason)
+	}
+	fmt.Fprintf(b, "| %s | %s | %s | %s |\n", a.name(), a.Product, a.What, strings.Join(proof, "<br>"))
 }
 
 func writeTests(b *strings.Builder, tests []Test) {

@@ -168,29 +168,3 @@ func operation() []Row {
 		{ID: "R3", Requirement: "Costly work is bounded: bodies, parameters of hashes, hashes at a time.", Source: "A 15.1.3, 15.2.2"},
 	}
 }
-
-// Hole is a defect of another product that must not be ours.
-type Hole struct {
-	// Tag is what tests carry in their names.
-	Tag string
-	// Product and What are for the reader.
-	Product, What string
-}
-
-// Holes are the defects that tests are named after.
-func Holes() []Hole {
-	return []Hole{
-		{"CVE_2023_47111", "ZITADEL", "Parallel checks got past the lockout."},
-		{"CVE_2024_32868", "ZITADEL", "Codes could be guessed without limit."},
-		{"CVE_2025_64102", "ZITADEL", "Guesses at codes were not counted toward a lock."},
-		{"CVE_2025_46815", "ZITADEL", "A sign-in at an identity provider could be used again."},
-		{"CVE_2025_64103", "ZITADEL", "One factor was enough where two were set up."},
-		{"CVE_2024_39683", "ZITADEL", "Sessions of others were listed."},
-		{"Issue6452", "ZITADEL", "A code of an authenticator app could be replayed."},
-		{"Issue7186", "ZITADEL", "One challenge sent text messages without end."},
-		{"Issue12622", "ZITADEL", "Codes could be resent in a flood."},
-		{"Issue12656", "ZITADEL", "A double submit left the browser with a dead token."},
-		{"Authentik25496", "authentik", "Starting over gave a fresh budget of guesses and messages."},
-		{"Keycloak2FA146", "keycloak-2fa-email-authenticator", "Hundreds of codes could be tried within seconds."},
-	}
-}

@@ -43,7 +43,7 @@ func TestTheDocumentListsTheTestsOfToday(t *testing.T) {
 	}
 }
 
-func TestEveryRowHasATestOrAReasonAndNotBoth(t *testing.T) {
+func TestEveryRowAndAdvisoryHasATestOrAReasonAndNotBoth(t *testing.T) {
 	t.Parallel()
 	proven := make(map[string]bool)
 	for _, test := range found(t) {
@@ -67,10 +67,18 @@ func TestEveryRowHasATestOrAReasonAndNotBoth(t *testing.T) {
 			seen[r.ID] = true
 		}
 	}
-	for _, h := range securitybar.Holes() {
-		if !proven[h.Tag] {
-			t.Errorf("no test keeps %s out", h.Tag)
+	for _, a := range securitybar.Advisories() {
+		switch {
+		case seen[a.Tag]:
+			t.Errorf("%s is there twice", a.Tag)
+		case a.Product == "", a.What == "":
+			t.Errorf("%s does not say what went wrong, or where", a.Tag)
+		case !proven[a.Tag] && a.Reason == "":
+			t.Errorf("%s has neither a test nor a reason", a.Tag)
+		case proven[a.Tag] && a.Reason != "":
+			t.Errorf("%s has a test now: remove its reason from advisories.go", a.Tag)
 		}
+		seen[a.Tag] = true
 	}
 }
 
@@ -82,13 +90,13 @@ func TestNoTestNamesARowThatIsNotThere(t *testing.T) {
 			known[r.ID] = true
 		}
 	}
-	for _, h := range securitybar.Holes() {
-		known[h.Tag] = true
+	for _, a := range securitybar.Advisories() {
+		known[a.Tag] = true
 	}
 	for _, test := range found(t) {
 		for _, id := range slices.Concat(test.IDs, test.Tags) {
 			if !known[id] {
-				t.Errorf("%s: %s names %s, which is in no list of rows.go", test.Package, test.Name, id)
+				t.Errorf("%s: %s names %s, which is in no list of this package", test.Package, test.Name, id)
 			}
 		}
 	}
