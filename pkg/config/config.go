@@ -178,6 +178,7 @@ var variables = []variable{
 	{"STEPUP_SEND_COOLDOWN", "60s", each(duration, func(p *sending.Policy) *time.Duration { return &p.Cooldown })},
 	{"STEPUP_SEND_PER_HOUR", "5", each(number, func(p *sending.Policy) *int { return &p.PerHour })},
 	{"STEPUP_SEND_PER_DAY", "10", each(number, func(p *sending.Policy) *int { return &p.PerDay })},
+	{"STEPUP_SEND_USER_PER_HOUR", "0", each(number, func(p *sending.Policy) *int { return &p.Caps.UserHour })},
 	{"STEPUP_SEND_USER_PER_DAY", "0", each(number, func(p *sending.Policy) *int { return &p.Caps.User })},
 	{"STEPUP_SEND_ORGANIZATION_PER_DAY", "0", each(number, func(p *sending.Policy) *int { return &p.Caps.Organization })},
 	{"STEPUP_SEND_NETWORK_PER_DAY", "0", each(number, func(p *sending.Policy) *int { return &p.Caps.Network })},

@@ -142,6 +142,7 @@ var settings = map[string]setting{
 	"STEPUP_SEND_COOLDOWN":             {"90s", each(func(p *sending.Policy) { p.Cooldown = 90 * time.Second }), badDurations},
 	"STEPUP_SEND_PER_HOUR":             {"3", each(func(p *sending.Policy) { p.PerHour = 3 }), append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SEND_PER_DAY":              {"20", each(func(p *sending.Policy) { p.PerDay = 20 }), append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SEND_USER_PER_HOUR":        {"20", each(func(p *sending.Policy) { p.Caps.UserHour = 20 }), append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SEND_USER_PER_DAY":         {"20", each(func(p *sending.Policy) { p.Caps.User = 20 }), append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SEND_ORGANIZATION_PER_DAY": {"20", each(func(p *sending.Policy) { p.Caps.Organization = 20 }), append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SEND_NETWORK_PER_DAY":      {"20", each(func(p *sending.Policy) { p.Caps.Network = 20 }), append([]string{"-1"}, badNumbers...)},

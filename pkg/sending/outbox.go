@@ -72,7 +72,7 @@ type Send struct {
 
 	// Old is what the decision assumed, and New is to be stored in its place.
 	Old, New Usage
-	// Counts are those of the day that the message is added to, if none is full.
+	// Counts are those of the day and the hour that the message is added to, if none is full.
 	Counts []Count
 	// Refund gives the counts back what an earlier write took.
 	Refund bool

@@ -1,5 +1,6 @@
 // Package sending owns how often messages may leave: a cooldown and caps per
-// address, caps per day for a user, an organization, a country and a network, a budget
+// address, caps per day for a user, an organization, a country and a network, one per hour for a
+// user, a budget
 // per day for the whole deployment, in messages and in money, and the places that
 // messages may go to. It decides on values and keeps nothing; a store commits what it
 // decided together with the change that the message is about.
@@ -37,7 +38,7 @@ type Policy struct {
 	// Spend caps what the messages of a day may cost, by Prices; 0 is no cap.
 	Spend  price.Micros
 	Prices price.List
-	// Caps are further caps of a day; the zero value has none.
+	// Caps are further caps of a day or an hour; the zero value has none.
 	Caps Caps
 	// Prefixes are the beginnings that a phone number must have one of, such as
 	// "+41"; empty allows any.
@@ -79,7 +80,7 @@ var (
 	ErrCooldown     = fault.New(fault.ResourceExhausted, "STEPUP-send-cooldown", "A message was just sent; wait before asking for another")
 	ErrAddress      = fault.New(fault.ResourceExhausted, "STEPUP-send-address", "Too many messages were sent to this address")
 	ErrBudget       = fault.New(fault.ResourceExhausted, "STEPUP-send-budget", "Too many messages were sent today")
-	ErrUser         = fault.New(fault.ResourceExhausted, "STEPUP-send-user", "Too many messages were sent to this user today")
+	ErrUser         = fault.New(fault.ResourceExhausted, "STEPUP-send-user", "Too many messages were sent to this user")
 	ErrOrganization = fault.New(fault.ResourceExhausted, "STEPUP-send-organization", "Too many messages were sent for this organization today")
 	ErrCountry      = fault.New(fault.ResourceExhausted, "STEPUP-send-country", "Too many messages were sent to this region today")
 	ErrNetwork      = fault.New(fault.ResourceExhausted, "STEPUP-send-network", "Too many messages were asked for from this network today")

@@ -209,7 +209,7 @@ func (s *Service) commit(ctx context.Context, c Change) error {
 	if c.empty() {
 		return nil
 	}
-	return sending.UntilTomorrow(s.c.Store.Commit(ctx, c), s.now())
+	return sending.WithWait(s.c.Store.Commit(ctx, c), s.now())
 }
 
 func (s *Service) answer(ctx context.Context, d *decision) (Result, error) {

@@ -89,7 +89,7 @@ type Change struct {
 	OldIntent, NewIntent *intent.Intent
 	// Sends are the messages to count. The commit fails with fault.Conflict when
 	// a usage is not the one that was assumed, and with the fault of its
-	// scope, such as sending.ErrBudget, when a count of the day is full.
+	// scope, such as sending.ErrBudget, when a count is full.
 	Sends []sending.Send
 }
 

@@ -19,11 +19,11 @@ const (
 	attrSpent     = "usd"
 )
 
-// budgetLife is how long a day's count stays, for the record.
+// budgetLife is how long a count stays, for the record.
 const budgetLife = 7 * 24 * time.Hour
 
 // sendOps counts one message: at its address, under what the decision assumed, and in
-// the counts of the day.
+// the counts of the day and the hour.
 func sendOps(s sending.Send) []table.Op {
 	cond := table.NotExists()
 	if s.Old.Revision > 0 {
@@ -51,7 +51,7 @@ func countOp(c sending.Count, refund bool) table.Op {
 	if refund {
 		return table.Update(countKey(c), nil, changes...)
 	}
-	changes = append(changes, table.Set(table.At(attrTTL), c.Day.Add(budgetLife).Unix()))
+	changes = append(changes, table.Set(table.At(attrTTL), c.Start.Add(budgetLife).Unix()))
 	return table.Update(countKey(c), room(c), changes...)
 }
 

@@ -149,7 +149,7 @@ func (s *Service) save(ctx context.Context, d *draft, denied *fault.Fault) error
 	if denied == nil {
 		c.Sends = d.outbox.Sends
 	}
-	return sending.UntilTomorrow(s.c.Store.SaveUser(ctx, c), d.now)
+	return sending.WithWait(s.c.Store.SaveUser(ctx, c), d.now)
 }
 
 // changed reports whether there is anything to commit.
