@@ -59,9 +59,10 @@ type Count struct {
 	Price, Spend price.Micros
 }
 
-// counts lists what a message counts for, the deployment first. The hour is the last, so
+// Counts lists what a message counts for, the deployment first. The hour is the last, so
 // that of two counts that are full the one is named that stays full for longer.
-func (p Policy) counts(m Message, now time.Time) []Count {
+func (p Policy) Counts(m Message, now time.Time) []Count {
+	p = p.WithDefaults()
 	all := []Count{{Channel: m.Channel, Start: now.UTC().Truncate(day), Length: day, Limit: p.Budget}}
 	if p.Spend > 0 {
 		all[0].Price, all[0].Spend = p.Prices.Of(m.To), p.Spend
@@ -79,6 +80,17 @@ func (p Policy) counts(m Message, now time.Time) []Count {
 	add(Network, network(m.ClientIP), p.Caps.Network, day)
 	add(PerUser, m.UserID, p.Caps.UserHour, time.Hour)
 	return all
+}
+
+// Tally is what a count has come to.
+type Tally struct {
+	Messages int
+	Spent    price.Micros
+}
+
+// Fits reports whether there is room for the message when the count has come to that.
+func (c Count) Fits(t Tally) bool {
+	return t.Messages < c.Limit && (c.Spend == 0 || t.Spent+c.Price <= c.Spend)
 }
 
 // network is the part of an address that one end user, or one office, has; empty for

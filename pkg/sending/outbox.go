@@ -66,6 +66,9 @@ type Subject struct {
 	Address string
 }
 
+// Subject is what the message counts for at its address.
+func (m Message) Subject() Subject { return Subject{m.Channel, m.To} }
+
 // Send is one message as a store counts it, in the write that decides on it.
 type Send struct {
 	Subject
@@ -108,7 +111,7 @@ func (o *Outbox) Add(m Message, p Policy, used Usage, now time.Time) *fault.Faul
 		return denied
 	}
 	o.Sends = append(o.Sends, Send{
-		Subject: Subject{m.Channel, m.To}, Old: used, New: after, Counts: p.counts(m, now),
+		Subject: m.Subject(), Old: used, New: after, Counts: p.Counts(m, now),
 	})
 	o.messages = append(o.messages, m)
 	return nil
@@ -119,6 +122,18 @@ func (o *Outbox) Add(m Message, p Policy, used Usage, now time.Time) *fault.Faul
 type Due struct {
 	Purpose     Purpose
 	URLTemplate string
+}
+
+// Fits reports whether all counts have room for the messages, when each has come to that.
+func (o *Outbox) Fits(counted map[Count]Tally) bool {
+	for _, s := range o.Sends {
+		for _, c := range s.Counts {
+			if !c.Fits(counted[c]) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Due lists what the commit leaves to be delivered.

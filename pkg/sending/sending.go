@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
@@ -86,6 +87,13 @@ var (
 	ErrNetwork      = fault.New(fault.ResourceExhausted, "STEPUP-send-network", "Too many messages were asked for from this network today")
 	ErrPrefix       = fault.New(fault.FailedPrecondition, "STEPUP-send-prefix", "Messages to this region are not allowed")
 )
+
+// HeldBack reports whether the error says that a limit held a message back.
+func HeldBack(err error) bool {
+	return slices.ContainsFunc([]*fault.Fault{
+		ErrCooldown, ErrAddress, ErrBudget, ErrUser, ErrOrganization, ErrCountry, ErrNetwork, ErrPrefix,
+	}, func(limit *fault.Fault) bool { return errors.Is(err, limit) })
+}
 
 // Reaches returns ErrPrefix for an address that messages may not go to.
 func (p Policy) Reaches(address string) error {

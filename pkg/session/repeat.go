@@ -73,7 +73,7 @@ func (d *decision) sealAnswer(receipt *idempotency.Receipt) error {
 // repeat answers as the first request did, once its messages have left.
 func (s *Service) repeat(ctx context.Context, d *decision, r idempotency.Receipt) (Result, error) {
 	if r.Denied != nil {
-		return Result{}, r.Denied
+		return Result{}, s.instead(ctx, d, r.Denied)
 	}
 	d.session = d.loaded.Session.Clone()
 	if err := s.settlement(d).Send(ctx, r); err != nil {

@@ -68,7 +68,7 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, c Create) (R
 	if !c.Once.None() {
 		ref.SessionID = c.Once.ID()
 	}
-	return s.take(ctx, attempt{ref: ref, step: c.Step, decide: func(d *decision) (*fault.Fault, error) {
+	return s.take(ctx, attempt{ref, c.Step, gate{nil, caller}, func(d *decision) (*fault.Fault, error) {
 		if denied, err := d.userCanStart(ctx, c.Checks); denied != nil || err != nil {
 			return denied, err
 		}
@@ -147,7 +147,7 @@ func (s *Service) conclude(ctx context.Context, d *decision, once idempotency.Re
 		return Result{}, err
 	}
 	if err := s.commit(ctx, d.change(denied)); err != nil {
-		return Result{}, err
+		return Result{}, s.instead(ctx, d, err)
 	}
 	s.c.Checked(ctx, d.checked)
 	if denied != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/sending/price"
 	"github.com/stepup-auth/stepup/pkg/table"
 )
 
@@ -103,6 +104,30 @@ func (s *Store) Usage(ctx context.Context, subjects []sending.Subject) (map[send
 			Hour:     sending.Window{Start: r.getTime(attrHourStart), Count: int(get[int64](r, attrHourCount))},
 			Day:      sending.Window{Start: r.getTime(attrDayStart), Count: int(get[int64](r, attrDayCount))},
 		}
+		if r.err != nil {
+			return nil, corrupt(keys[i], r.err)
+		}
+	}
+	return found, nil
+}
+
+// counted returns what the counts have come to.
+func (s *Store) counted(ctx context.Context, counts []sending.Count) (map[sending.Count]sending.Tally, error) {
+	if len(counts) == 0 {
+		return nil, nil
+	}
+	keys := make([]table.Key, len(counts))
+	for i, c := range counts {
+		keys[i] = countKey(c)
+	}
+	items, err := s.table.BatchGet(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[sending.Count]sending.Tally, len(counts))
+	for i, item := range items {
+		r := &record{item: item}
+		found[counts[i]] = sending.Tally{Messages: int(get[int64](r, attrCount)), Spent: price.Micros(get[int64](r, attrSpent))}
 		if r.err != nil {
 			return nil, corrupt(keys[i], r.err)
 		}

@@ -7,11 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/sending/price"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/store"
 	"github.com/stepup-auth/stepup/pkg/table"
@@ -68,4 +70,33 @@ func sendAll(t *testing.T, s *store.Store, p sending.Policy) []error {
 		t.Fatal(err)
 	}
 	return errs
+}
+
+// TestCountsComeBackAsWhatTheyHaveComeTo counts three messages, one of them to another
+// country, and asks for the next day as well.
+func TestCountsComeBackAsWhatTheyHaveComeTo(t *testing.T) {
+	t.Parallel()
+	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
+		s := store.New(tb, rand.Reader)
+		p := sending.Policy{Spend: price.USD, Prices: price.List{"": 70_000}, Caps: sending.Caps{User: 9, UserHour: 9, Country: 9}}
+		m := sending.Message{Channel: sending.SMS, UserID: "ada"}
+		for i, to := range []string{"+41791230001", "+41791230002", "+16502530000"} {
+			m.To = to
+			var o sending.Outbox
+			if denied := o.Add(m, p, sending.Usage{}, apptest.Epoch()); denied != nil {
+				t.Fatal(denied)
+			}
+			commit(t, s, session.Change{New: &session.Session{ID: fmt.Sprint("s", i), Revision: 1}, Sends: o.Sends})
+		}
+		asked := p.Counts(m, apptest.Epoch())
+		other := p.Counts(m, apptest.Epoch().AddDate(0, 0, 1))
+		got := load(t, s, session.Ref{Counts: append(asked, other...)}).Counted
+		want := map[sending.Count]sending.Tally{
+			asked[0]: {Messages: 3, Spent: 210_000}, asked[1]: {Messages: 3}, asked[2]: {Messages: 1}, asked[3]: {Messages: 3},
+			other[0]: {}, other[1]: {}, other[2]: {}, other[3]: {},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
 }
