@@ -44,6 +44,8 @@ func TestFieldNumbersAreThoseOfTheContract(t *testing.T) {
 		"zitadel.session.v2.CreateSessionResponse.assurance":                 1000,
 		"zitadel.session.v2.SetSessionResponse.assurance":                    1000,
 		"zitadel.session.v2.SetSessionResponse.unmet":                        1001,
+		"zitadel.session.v2.Challenges.otp_sms_estimated_price_usd_micros":   1000,
+		"zitadel.session.v2.Challenges.otp_email_estimated_price_usd_micros": 1001,
 		"zitadel.session.v2.GetSessionRequest.require":                       1000,
 		"zitadel.session.v2.SetSessionRequest.require":                       1000,
 		"zitadel.user.v2.AddHumanUserRequest.organization":                   11,

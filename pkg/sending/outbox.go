@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/sending/price"
 )
 
 // Purpose is what a message is for. It also separates the codes of one purpose from
@@ -90,7 +91,9 @@ func (s Send) refund() Send {
 // committed. The zero value is empty.
 type Outbox struct {
 	// Sends are counted by the commit, in the order of the messages.
-	Sends    []Send
+	Sends []Send
+	// Prices are what the messages are reckoned to cost, by channel, where that is told.
+	Prices   map[Channel]price.Micros
 	messages []Message
 }
 
@@ -114,6 +117,9 @@ func (o *Outbox) Add(m Message, p Policy, used Usage, now time.Time) *fault.Faul
 		Subject: m.Subject(), Old: used, New: after, Counts: p.Counts(m, now),
 	})
 	o.messages = append(o.messages, m)
+	if p.Quoted {
+		o.quote(m.Channel, p.Prices.Of(m.To))
+	}
 	return nil
 }
 
@@ -122,6 +128,13 @@ func (o *Outbox) Add(m Message, p Policy, used Usage, now time.Time) *fault.Faul
 type Due struct {
 	Purpose     Purpose
 	URLTemplate string
+}
+
+func (o *Outbox) quote(c Channel, p price.Micros) {
+	if o.Prices == nil {
+		o.Prices = make(map[Channel]price.Micros)
+	}
+	o.Prices[c] += p
 }
 
 // Fits reports whether all counts have room for the messages, when each has come to that.

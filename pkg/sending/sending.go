@@ -39,6 +39,9 @@ type Policy struct {
 	// Spend caps what the messages of a day may cost, by Prices; 0 is no cap.
 	Spend  price.Micros
 	Prices price.List
+	// Quoted says that the prices are the deployment's own, so that whoever has a message
+	// sent is told what it is reckoned to cost.
+	Quoted bool
 	// Caps are further caps of a day or an hour; the zero value has none.
 	Caps Caps
 	// Prefixes are the beginnings that a phone number must have one of, such as

@@ -167,12 +167,15 @@ func challengeRPCs(f *fixture) []rpc {
 				Challenges: &sessionv2.Challenges{OtpSms: &code, OtpEmail: &code}, Assurance: worth(0),
 			},
 		}, {
-			"codes that are sent are not returned",
+			"codes that are sent are not returned, but what they are reckoned to cost",
 			ask(&sessionv2.RequestChallenges{
 				OtpSms: &sessionv2.RequestChallenges_OTPSMS{}, OtpEmail: linked("https://login.example.com/{{.SessionID}}?code={{.Code}}"),
 			}),
 			&sessionv2.SetSessionResponse{
-				Details: sessionDetails(4), SessionToken: placeholder, Challenges: &sessionv2.Challenges{}, Assurance: worth(0, everyCode...),
+				Details: sessionDetails(4), SessionToken: placeholder, Assurance: worth(0, everyCode...),
+				Challenges: &sessionv2.Challenges{
+					OtpSmsEstimatedPriceUsdMicros: new(int64(70_000)), OtpEmailEstimatedPriceUsdMicros: new(int64(2_000)),
+				},
 			},
 		}, {
 			"another message must wait",

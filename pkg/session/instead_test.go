@@ -10,15 +10,10 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/assurance"
 	"github.com/stepup-auth/stepup/pkg/fault"
-	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/table"
 )
-
-func bySMS() session.Step {
-	return session.Step{Challenges: asking(sending.SMS, session.RequestCode{})}
-}
 
 func byMail() session.Step {
 	return session.Step{Challenges: asking(sending.Email, session.RequestCode{})}
@@ -44,7 +39,7 @@ var address = netip.MustParseAddr("203.0.113.7")
 func TestARefusedMessageNamesWhatTheUserCanDoInstead(t *testing.T) {
 	t.Parallel()
 	sendBoth := func(e *enrolled) {
-		for _, s := range []session.Step{bySMS(), byMail()} {
+		for _, s := range []session.Step{sendSMS(), byMail()} {
 			_, err := e.set(s)
 			check(e.t, err)
 		}
@@ -58,7 +53,7 @@ func TestARefusedMessageNamesWhatTheUserCanDoInstead(t *testing.T) {
 		want   []string
 	}{
 		"cooldown, and the code is out": {nil, func(e *enrolled) {
-			_, err := e.set(bySMS())
+			_, err := e.set(sendSMS())
 			check(e.t, err)
 		}, sending.ErrCooldown, []string{"totp", "recoveryCode", "otpSms", "otpEmail!"}},
 		"cooldown":     {nil, sendBoth, sending.ErrCooldown, []string{"totp", "recoveryCode"}},
@@ -85,7 +80,7 @@ func TestARefusedMessageNamesWhatTheUserCanDoInstead(t *testing.T) {
 				e := enrolIn(t, apptest.Options{Table: tb, Env: row.env})
 				row.before(e)
 				before := e.View(t, e.session)
-				_, err := e.set(bySMS())
+				_, err := e.set(sendSMS())
 				sameWays(t, instead(t, err, row.limit), row.want...)
 				equal(t, e.View(t, e.session), before)
 			})
@@ -108,11 +103,11 @@ func TestARefusedCreationNamesWhatTheCallHasNotProved(t *testing.T) {
 	t.Parallel()
 	e := enrol(t, nil)
 	e.givePassword(apptest.Password)
-	_, err := e.set(bySMS())
+	_, err := e.set(sendSMS())
 	check(t, err)
 	create := session.Create{Step: apptest.Named(e.user.ID)}
 	create.Checks.Password = &session.CheckPassword{Plain: apptest.Password}
-	create.Challenges = bySMS().Challenges
+	create.Challenges = sendSMS().Challenges
 	_, err = e.Sessions.Create(t.Context(), apptest.Admin(), create)
 	sameWays(t, instead(t, err, sending.ErrCooldown), "totp", "recoveryCode", "otpEmail!")
 }
@@ -122,10 +117,10 @@ func TestARefusalUnderARequirementNamesTheOtherWaysToIt(t *testing.T) {
 	t.Parallel()
 	e := enrol(t, nil)
 	e.givePassword(apptest.Password)
-	_, err := e.set(bySMS())
+	_, err := e.set(sendSMS())
 	check(t, err)
 	e.session = e.start()
-	_, err = e.requiring(atLeast(2), bySMS())
+	_, err = e.requiring(atLeast(2), sendSMS())
 	sameWays(t, instead(t, err, sending.ErrCooldown), "password,totp")
 }
 
@@ -133,15 +128,15 @@ func TestARefusalUnderARequirementNamesTheOtherWaysToIt(t *testing.T) {
 func TestS11_AlternativesAreToldOnlyToThoseWhoMayKnow(t *testing.T) {
 	t.Parallel()
 	e := enrol(t, nil)
-	_, err := e.set(bySMS())
+	_, err := e.set(sendSMS())
 	check(t, err)
-	step := session.Set{SessionID: e.session, Step: bySMS()}
+	step := session.Set{SessionID: e.session, Step: sendSMS()}
 	for _, role := range []access.Role{access.IAMOwner, access.IAMLoginClient} {
 		_, err := e.Sessions.Set(t.Context(), access.Caller{ID: "key", Role: role}, step)
 		sameWays(t, instead(t, err, sending.ErrCooldown), "totp", "recoveryCode", "otpSms", "otpEmail!")
 	}
 	_, ofNobody := e.Sessions.Create(t.Context(), apptest.Admin(), session.Create{
-		Step: session.Step{Checks: apptest.Named("nobody").Checks, Challenges: bySMS().Challenges},
+		Step: session.Step{Checks: apptest.Named("nobody").Checks, Challenges: sendSMS().Challenges},
 	})
 	_, ofOwner := e.Sessions.Set(t.Context(), access.Caller{ID: "key", Role: access.OrgOwner, Organization: e.user.Organization}, step)
 	_, byUser := e.Sessions.Set(t.Context(), access.Caller{ID: e.user.ID, UserID: e.user.ID}, step)
@@ -157,11 +152,11 @@ func TestS11_AlternativesAreToldOnlyToThoseWhoMayKnow(t *testing.T) {
 func TestARepeatedRefusalNamesAlternativesAgain(t *testing.T) {
 	t.Parallel()
 	e := enrol(t, nil)
-	_, err := e.set(bySMS())
+	_, err := e.set(sendSMS())
 	check(t, err)
 	s := byApp(e.right())
-	s.Challenges = bySMS().Challenges
-	s.Once = idempotency.Request{Caller: "admin", Key: "k", Operation: "Set", Body: []byte("b")}
+	s.Challenges = sendSMS().Challenges
+	s = named(s, "k")
 	var waits []time.Duration
 	for range 2 {
 		_, err = e.set(s)
@@ -178,7 +173,7 @@ func TestARepeatedRefusalNamesAlternativesAgain(t *testing.T) {
 func TestR1_WhereLimitsCannotBeReadARefusalStandsWithoutMessages(t *testing.T) {
 	t.Parallel()
 	e := enrolIn(t, apptest.Options{Table: blind{apptest.Bolt(t)}, Env: map[string]string{"STEPUP_SMS_PREFIXES": "+49"}})
-	_, err := e.set(bySMS())
+	_, err := e.set(sendSMS())
 	sameWays(t, instead(t, err, sending.ErrPrefix), "totp", "recoveryCode")
 }
 
@@ -199,7 +194,7 @@ func TestTheGateLeavesOutWhatACapOfTheDayHoldsBack(t *testing.T) {
 			t.Parallel()
 			apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
 				e := enrolIn(t, apptest.Options{Table: tb, Env: row.env})
-				_, err := e.set(bySMS())
+				_, err := e.set(sendSMS())
 				check(t, err)
 				e.Clock.Advance(10 * time.Minute)
 				either := assurance.Requirement{AnyOf: [][]assurance.Factor{{assurance.SMS}, {assurance.TOTP}}}

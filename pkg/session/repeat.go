@@ -37,6 +37,7 @@ func (d *decision) keep(r idempotency.Request, denied *fault.Fault) error {
 	switch {
 	case denied == nil && d.changed:
 		receipt.Sequence, receipt.Token, receipt.Held = d.session.Sequence, d.session.TokenID, d.held
+		receipt.Prices = d.outbox.Prices
 		receipt.Owe(d.outbox.Due(), d.now)
 		if err := d.sealAnswer(&receipt); err != nil {
 			return fmt.Errorf("seal an answer: %w", err)
@@ -147,6 +148,7 @@ func (s *Service) answerAgain(ctx context.Context, d *decision, r idempotency.Re
 		Assurance: assurance.Of(session.evidence(d.now)),
 		Unmet:     s.lacks(ctx, d),
 		SessionID: session.ID,
+		Prices:    r.Prices,
 		Details:   Details{Sequence: r.Sequence, Created: session.Created, Changed: r.At},
 	}
 	for _, channel := range []sending.Channel{sending.SMS, sending.Email} {

@@ -213,7 +213,7 @@ func (s *Service) commit(ctx context.Context, c Change) error {
 }
 
 func (s *Service) answer(ctx context.Context, d *decision) (Result, error) {
-	r := Result{SessionID: d.session.ID, Details: d.session.details(), Codes: d.opened, KeyOptions: d.keyOptions}
+	r := Result{SessionID: d.session.ID, Details: d.session.details(), Codes: d.opened, Prices: d.outbox.Prices, KeyOptions: d.keyOptions}
 	r.Assurance = assurance.Of(d.session.evidence(d.now))
 	r.Unmet = s.lacks(ctx, d)
 	if !d.changed {
