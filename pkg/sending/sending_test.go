@@ -69,7 +69,7 @@ func TestAFullCountHasRoomAgainWhenItsTimeIsOver(t *testing.T) {
 			t.Errorf("%q for %v: %v with %v to wait, want %v with %v", tc.scope, tc.length, f, f.RetryAfter, tc.want, tc.wait)
 		}
 	}
-	if err := sending.WithWait(cause, noon); err != cause {
+	if err := sending.WithWait(cause, noon); !errors.Is(err, cause) || fault.From(err).RetryAfter != 0 {
 		t.Errorf("another error became %v", err)
 	}
 }
