@@ -184,6 +184,17 @@ var budgets = map[string]struct {
 			return st.set(st.bound, session.Step{Challenges: session.RequestChallenges{SMS: &session.RequestCode{}}})
 		}, trips: 3, units: 6, budget: cost{3, 6},
 	},
+	// A refusal reads what was sent, as every lost race does. Its alternatives cost a read
+	// only where they may send something: here the code is out.
+	"open one that is sent, and another that must wait": {
+		call: func(_ context.Context, st stage) error {
+			sent := session.Step{Challenges: session.RequestChallenges{SMS: &session.RequestCode{}}}
+			if err := st.set(st.bound, sent); err != nil {
+				return err
+			}
+			return refused(st.set(st.bound, sent), "STEPUP-send-cooldown")
+		}, trips: 2 + 3, units: 6, budget: cost{2 + 3, 6},
+	},
 	// With an Idempotency-Key: no more for what fits into the item, and one write of the
 	// session when a message left.
 	"set metadata and lifetime, with a key": {

@@ -52,7 +52,7 @@ func (x example) matches(output string) bool {
 // exampleWorld is what the document says that its examples find.
 func exampleWorld(t *testing.T) []string {
 	t.Helper()
-	s := apptest.New(t, apptest.Options{})
+	s := apptest.New(t, apptest.Options{Env: map[string]string{"STEPUP_SMS_PRICES": "+41=0.07,*=0.25"}})
 	_, err := s.Users.Create(t.Context(), apptest.Admin(), user.Registration{
 		ID: "demo", Username: "demo@stepup.test", Profile: user.Profile{GivenName: "Demo", FamilyName: "User"},
 		Email:    user.Contact{Address: "demo@stepup.test", Verified: true},

@@ -70,6 +70,21 @@ func (r Requirement) Steps(e Evidence, options []Option, now time.Time) []Step {
 	return steps
 }
 
+// Untried returns the options that the evidence lacks as steps, the cheapest first: what
+// sends nothing, then mail, then SMS.
+func Untried(e Evidence, options []Option) []Step {
+	var steps []Step
+	for _, o := range options {
+		if !e.Has(o.Factor) {
+			steps = append(steps, Step{Option: o, Why: NotVerified})
+		}
+	}
+	slices.SortStableFunc(steps, func(a, b Step) int {
+		return cmp.Or(cmp.Compare(a.Sends, b.Sends), cmp.Compare(a.rank(), b.rank()))
+	})
+	return steps
+}
+
 // ways are the smallest sets of options that meet the requirement. There are at most as
 // many options as kinds of authenticators, so all their sets are looked at.
 func (r Requirement) ways(e Evidence, options []Option, now time.Time) [][]Option {

@@ -163,3 +163,41 @@ func TestStepsAreTheCheapestFirstAndAllLeadThere(t *testing.T) {
 		})
 	}
 }
+
+func TestUntriedOptionsAreTheCheapestFirst(t *testing.T) {
+	t.Parallel()
+	passkey := assurance.Option{Factor: assurance.Key, UserVerified: true}
+	sms := assurance.Option{Factor: assurance.SMS, Sends: assurance.SMSSent}
+	out := assurance.Option{Factor: assurance.SMS}
+	mail := assurance.Option{Factor: assurance.Email, Sends: assurance.EmailSent}
+	app := assurance.Option{Factor: assurance.TOTP}
+	password := assurance.Option{Factor: assurance.Password}
+	for name, tc := range map[string]struct {
+		proved        []assurance.Factor
+		options, want []assurance.Option
+	}{
+		"none":            {nil, nil, nil},
+		"all":             {nil, []assurance.Option{sms, mail, app, password, passkey}, []assurance.Option{passkey, password, app, mail, sms}},
+		"a code is out":   {nil, []assurance.Option{mail, out, app}, []assurance.Option{app, out, mail}},
+		"some are proved": {[]assurance.Factor{assurance.Password, assurance.SMS}, []assurance.Option{sms, mail, app, password}, []assurance.Option{app, mail}},
+		"all are proved":  {[]assurance.Factor{assurance.Key}, []assurance.Option{passkey}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := assurance.Evidence{Verified: map[assurance.Factor]time.Time{}}
+			for _, f := range tc.proved {
+				e.Verified[f] = noon
+			}
+			var got []assurance.Option
+			for _, s := range assurance.Untried(e, tc.options) {
+				got = append(got, s.Option)
+				if s.Why != assurance.NotVerified || len(s.Then) > 0 {
+					t.Errorf("%s: %q, then %v", s.Factor, s.Why, s.Then)
+				}
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}

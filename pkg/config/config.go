@@ -177,6 +177,7 @@ var variables = []variable{
 	{"STEPUP_SEND_COOLDOWN", "60s", each(duration, func(p *sending.Policy) *time.Duration { return &p.Cooldown })},
 	{"STEPUP_SEND_PER_HOUR", "5", each(number, func(p *sending.Policy) *int { return &p.PerHour })},
 	{"STEPUP_SEND_PER_DAY", "10", each(number, func(p *sending.Policy) *int { return &p.PerDay })},
+	{"STEPUP_SEND_USER_PER_HOUR", "0", each(number, func(p *sending.Policy) *int { return &p.Caps.UserHour })},
 	{"STEPUP_SEND_USER_PER_DAY", "0", each(number, func(p *sending.Policy) *int { return &p.Caps.User })},
 	{"STEPUP_SEND_ORGANIZATION_PER_DAY", "0", each(number, func(p *sending.Policy) *int { return &p.Caps.Organization })},
 	{"STEPUP_SEND_NETWORK_PER_DAY", "0", each(number, func(p *sending.Policy) *int { return &p.Caps.Network })},
@@ -190,7 +191,7 @@ var variables = []variable{
 	{"STEPUP_SMS_MAX_PRICE", "0", setMaxPrice},
 	{"STEPUP_MAIL_BUDGET", "10000", number(func(c *Config) *int { return &c.Mail.Limits.Budget })},
 	{"STEPUP_MAIL_BUDGET_USD", "0", amount(func(c *Config) *price.Micros { return &c.Mail.Limits.Spend })},
-	{"STEPUP_MAIL_PRICE", "0.0001", setMailPrice},
+	{"STEPUP_MAIL_PRICE", "", setMailPrice},
 	{"STEPUP_MAIL_FROM", "", func(c *Config, s string) error { c.Mail.From = s; return nil }},
 	{"STEPUP_MAIL_REPLY_TO", "", func(c *Config, s string) error { c.Mail.ReplyTo = s; return nil }},
 	{"STEPUP_MAIL_CONFIGURATION_SET", "", func(c *Config, s string) error { c.Mail.ConfigurationSet = s; return nil }},
@@ -288,18 +289,23 @@ func amount(field func(*Config) *price.Micros) func(*Config, string) error {
 	}
 }
 
-// setPrices takes the examples where nothing is set.
+// setPrices takes the examples where nothing is set, which bound what a day costs but are
+// told to nobody.
 func setPrices(c *Config, s string) (err error) {
-	c.SMS.Limits.Prices = price.Examples()
+	c.SMS.Limits.Prices, c.SMS.Limits.Quoted = price.Examples(), s != ""
 	if s != "" {
 		c.SMS.Limits.Prices, err = price.ParseList(s)
 	}
 	return err
 }
 
-func setMailPrice(c *Config, s string) error {
-	p, err := price.Parse(s)
-	c.Mail.Limits.Prices = price.List{"": p}
+// setMailPrice is setPrices for mails, which cost the same wherever they go.
+func setMailPrice(c *Config, s string) (err error) {
+	p := price.Mail
+	if s != "" {
+		p, err = price.Parse(s)
+	}
+	c.Mail.Limits.Prices, c.Mail.Limits.Quoted = price.List{"": p}, s != ""
 	return err
 }
 

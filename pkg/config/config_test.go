@@ -147,14 +147,19 @@ var settings = map[string]setting{
 	"STEPUP_SEND_COOLDOWN":             {"90s", each(func(p *sending.Policy) { p.Cooldown = 90 * time.Second }), badDurations},
 	"STEPUP_SEND_PER_HOUR":             {"3", each(func(p *sending.Policy) { p.PerHour = 3 }), append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SEND_PER_DAY":              {"20", each(func(p *sending.Policy) { p.PerDay = 20 }), append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SEND_USER_PER_HOUR":        {"20", each(func(p *sending.Policy) { p.Caps.UserHour = 20 }), append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SEND_USER_PER_DAY":         {"20", each(func(p *sending.Policy) { p.Caps.User = 20 }), append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SEND_ORGANIZATION_PER_DAY": {"20", each(func(p *sending.Policy) { p.Caps.Organization = 20 }), append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SEND_NETWORK_PER_DAY":      {"20", each(func(p *sending.Policy) { p.Caps.Network = 20 }), append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SMS_COUNTRY_PER_DAY":       {"20", func(c *config.Config) { c.SMS.Limits.Caps.Country = 20 }, append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SMS_BUDGET_USD":            {"9.50", func(c *config.Config) { c.SMS.Limits.Spend = 9_500_000 }, []string{"canary", "-0.01", "NaN", "1,5"}},
-	"STEPUP_SMS_PRICES":                {"+41=0.07,*=0.25", func(c *config.Config) { c.SMS.Limits.Prices = price.List{"+41": 70_000, "": 250_000} }, []string{"canary", "+41=0.07", "*=canary"}},
-	"STEPUP_MAIL_BUDGET_USD":           {"9.50", func(c *config.Config) { c.Mail.Limits.Spend = 9_500_000 }, []string{"canary", "-0.01", "NaN", "1,5"}},
-	"STEPUP_MAIL_PRICE":                {"0.002", func(c *config.Config) { c.Mail.Limits.Prices = price.List{"": 2_000} }, []string{"canary", "-0.01", "NaN", "1,5"}},
+	"STEPUP_SMS_PRICES": {"+41=0.07,*=0.25", func(c *config.Config) {
+		c.SMS.Limits.Prices, c.SMS.Limits.Quoted = price.List{"+41": 70_000, "": 250_000}, true
+	}, []string{"canary", "+41=0.07", "*=canary"}},
+	"STEPUP_MAIL_BUDGET_USD": {"9.50", func(c *config.Config) { c.Mail.Limits.Spend = 9_500_000 }, []string{"canary", "-0.01", "NaN", "1,5"}},
+	"STEPUP_MAIL_PRICE": {"0.002", func(c *config.Config) {
+		c.Mail.Limits.Prices, c.Mail.Limits.Quoted = price.List{"": 2_000}, true
+	}, []string{"canary", "-0.01", "NaN", "1,5"}},
 	"STEPUP_SMS_BUDGET":                {"50", func(c *config.Config) { c.SMS.Limits.Budget = 50 }, append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SMS_PREFIXES":              {"+41, +423", func(c *config.Config) { c.SMS.Limits.Prefixes = []string{"+41", "+423"} }, []string{"canary", "41", "+41, canary"}},
 	"STEPUP_SMS_SENDER_ID":             {"Example", func(c *config.Config) { c.SMS.SenderID = "Example" }, nil},

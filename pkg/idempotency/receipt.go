@@ -7,6 +7,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/keyring"
 	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/sending/price"
 )
 
 // Receipt is what a request did, as far as its answer tells it.
@@ -26,6 +27,8 @@ type Receipt struct {
 	// Held says that a part of the request was left out, because a requirement was not
 	// met.
 	Held bool
+	// Prices are those of the answer. They are kept because the price list may change.
+	Prices map[sending.Channel]price.Micros
 	// Sealed are the secrets of the answer, by name.
 	Sealed map[string][]byte
 	// Due are the messages that may not have left yet, which whoever holds the lease

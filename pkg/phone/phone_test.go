@@ -114,6 +114,64 @@ func TestPrefixesThatCouldNotMatchAreNamed(t *testing.T) {
 	}
 }
 
+func TestTheCallingCodeIsTheBeginningOfANumber(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ text, want string }{
+		"one digit":                    {"+16502530000", "+1"},
+		"one that countries share":     {"+18682345678", "+1"},
+		"two digits":                   {"+41446681800", "+41"},
+		"two digits, many numbers":     {"+447400123456", "+44"},
+		"three digits":                 {"+4232370000", "+423"},
+		"three that begin like two":    {"+35312345678", "+353"},
+		"the code alone":               {"+41", "+41"},
+		"half a code":                  {"+4", ""},
+		"half a code of three":         {"+42", ""},
+		"a code that nobody has":       {"+999123456", ""},
+		"of no country":                {"+80012345678", ""},
+		"without a plus sign":          {"41446681800", ""},
+		"double zero for the plus":     {"0041446681800", ""},
+		"two plus signs":               {"++41446681800", ""},
+		"punctuation before the code":  {"+(41)446681800", ""},
+		"letters after the code":       {"+41abc", "+41"},
+		"a space before":               {" +41446681800", ""},
+		"a line break after the plus":  {"+\n41446681800", ""},
+		"a tabulator, as in the plans": {"+41\tCH", "+41"},
+		"full-width digits":            {"+４１４４６６８１８００", ""},
+		"a mail address":               {"ada@example.com", ""},
+		"a plus sign":                  {"+", ""},
+		"nothing":                      {"", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := phone.CallingCode(tc.text); got != tc.want {
+				t.Errorf("CallingCode(%q) = %q, want %q", tc.text, got, tc.want)
+			}
+		})
+	}
+}
+
+// FuzzCallingCode holds that a code is a short beginning of its text, that what follows
+// does not matter, so that nobody leaves the count of a country by it, and that every
+// number that is accepted has one.
+func FuzzCallingCode(f *testing.F) {
+	for _, seed := range []string{"+41446681800", "+16502530000", "+4232370000", "+4", "+", "", "0041446681800", "+41\xff", "+999", "+80012345678", "++41", "+1\t"} {
+		f.Add(seed)
+	}
+	form := regexp.MustCompile(`^(\+[1-9][0-9]{0,2})?$`)
+	f.Fuzz(func(t *testing.T, text string) {
+		code := phone.CallingCode(text)
+		if !form.MatchString(code) || !strings.HasPrefix(text, code) {
+			t.Fatalf("CallingCode(%q) = %q", text, code)
+		}
+		if code != "" && (phone.CallingCode(code) != code || phone.CallingCode(text+"0") != code) {
+			t.Errorf("the code of %q is %q, but alone %q and with a zero %q", text, code, phone.CallingCode(code), phone.CallingCode(text+"0"))
+		}
+		if e164, _, err := phone.Parse(text); err == nil && phone.CallingCode(e164) == "" {
+			t.Errorf("%q has no code", e164)
+		}
+	})
+}
+
 func FuzzParseReturnsOneSpelling(f *testing.F) {
 	for _, seed := range []string{"+41 44 668 18 00", "+1 650-253-0000", "tel:+41446681800;ext=3", "+", "++41", "+0000000000", "0041446681800", "+41\xff446681800"} {
 		f.Add(seed)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/sending/price"
 )
 
 // Purpose is what a message is for. It also separates the codes of one purpose from
@@ -66,13 +67,16 @@ type Subject struct {
 	Address string
 }
 
+// Subject is what the message counts for at its address.
+func (m Message) Subject() Subject { return Subject{m.Channel, m.To} }
+
 // Send is one message as a store counts it, in the write that decides on it.
 type Send struct {
 	Subject
 
 	// Old is what the decision assumed, and New is to be stored in its place.
 	Old, New Usage
-	// Counts are those of the day that the message is added to, if none is full.
+	// Counts are those of the day and the hour that the message is added to, if none is full.
 	Counts []Count
 	// Refund gives the counts back what an earlier write took.
 	Refund bool
@@ -87,7 +91,9 @@ func (s Send) refund() Send {
 // committed. The zero value is empty.
 type Outbox struct {
 	// Sends are counted by the commit, in the order of the messages.
-	Sends    []Send
+	Sends []Send
+	// Prices are what the messages are reckoned to cost, by channel, where that is told.
+	Prices   map[Channel]price.Micros
 	messages []Message
 }
 
@@ -108,9 +114,12 @@ func (o *Outbox) Add(m Message, p Policy, used Usage, now time.Time) *fault.Faul
 		return denied
 	}
 	o.Sends = append(o.Sends, Send{
-		Subject: Subject{m.Channel, m.To}, Old: used, New: after, Counts: p.counts(m, now),
+		Subject: m.Subject(), Old: used, New: after, Counts: p.Counts(m, now),
 	})
 	o.messages = append(o.messages, m)
+	if p.Quoted {
+		o.quote(m.Channel, p.Prices.Of(m.To))
+	}
 	return nil
 }
 
@@ -119,6 +128,25 @@ func (o *Outbox) Add(m Message, p Policy, used Usage, now time.Time) *fault.Faul
 type Due struct {
 	Purpose     Purpose
 	URLTemplate string
+}
+
+func (o *Outbox) quote(c Channel, p price.Micros) {
+	if o.Prices == nil {
+		o.Prices = make(map[Channel]price.Micros)
+	}
+	o.Prices[c] += p
+}
+
+// Fits reports whether all counts have room for the messages, when each has come to that.
+func (o *Outbox) Fits(counted map[Count]Tally) bool {
+	for _, s := range o.Sends {
+		for _, c := range s.Counts {
+			if !c.Fits(counted[c]) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Due lists what the commit leaves to be delivered.

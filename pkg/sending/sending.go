@@ -1,5 +1,6 @@
 // Package sending owns how often messages may leave: a cooldown and caps per
-// address, caps per day for a user, an organization, a country and a network, a budget
+// address, caps per day for a user, an organization, a country and a network, one per hour for a
+// user, a budget
 // per day for the whole deployment, in messages and in money, and the places that
 // messages may go to. It decides on values and keeps nothing; a store commits what it
 // decided together with the change that the message is about.
@@ -9,6 +10,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
@@ -37,7 +39,10 @@ type Policy struct {
 	// Spend caps what the messages of a day may cost, by Prices; 0 is no cap.
 	Spend  price.Micros
 	Prices price.List
-	// Caps are further caps of a day; the zero value has none.
+	// Quoted says that the prices are the deployment's own, so that whoever has a message
+	// sent is told what it is reckoned to cost.
+	Quoted bool
+	// Caps are further caps of a day or an hour; the zero value has none.
 	Caps Caps
 	// Prefixes are the beginnings that a phone number must have one of, such as
 	// "+41"; empty allows any.
@@ -79,12 +84,19 @@ var (
 	ErrCooldown     = fault.New(fault.ResourceExhausted, "STEPUP-send-cooldown", "A message was just sent; wait before asking for another")
 	ErrAddress      = fault.New(fault.ResourceExhausted, "STEPUP-send-address", "Too many messages were sent to this address")
 	ErrBudget       = fault.New(fault.ResourceExhausted, "STEPUP-send-budget", "Too many messages were sent today")
-	ErrUser         = fault.New(fault.ResourceExhausted, "STEPUP-send-user", "Too many messages were sent to this user today")
+	ErrUser         = fault.New(fault.ResourceExhausted, "STEPUP-send-user", "Too many messages were sent to this user")
 	ErrOrganization = fault.New(fault.ResourceExhausted, "STEPUP-send-organization", "Too many messages were sent for this organization today")
 	ErrCountry      = fault.New(fault.ResourceExhausted, "STEPUP-send-country", "Too many messages were sent to this region today")
 	ErrNetwork      = fault.New(fault.ResourceExhausted, "STEPUP-send-network", "Too many messages were asked for from this network today")
 	ErrPrefix       = fault.New(fault.FailedPrecondition, "STEPUP-send-prefix", "Messages to this region are not allowed")
 )
+
+// HeldBack reports whether the error says that a limit held a message back.
+func HeldBack(err error) bool {
+	return slices.ContainsFunc([]*fault.Fault{
+		ErrCooldown, ErrAddress, ErrBudget, ErrUser, ErrOrganization, ErrCountry, ErrNetwork, ErrPrefix,
+	}, func(limit *fault.Fault) bool { return errors.Is(err, limit) })
+}
 
 // Reaches returns ErrPrefix for an address that messages may not go to.
 func (p Policy) Reaches(address string) error {

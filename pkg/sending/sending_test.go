@@ -47,11 +47,30 @@ func TestTakeFollowsThePolicy(t *testing.T) {
 	}
 }
 
-func TestBudgetComesBackAtMidnight(t *testing.T) {
+// TestAFullCountHasRoomAgainWhenItsTimeIsOver asks some minutes after noon.
+func TestAFullCountHasRoomAgainWhenItsTimeIsOver(t *testing.T) {
 	t.Parallel()
-	f := fault.From(sending.UntilTomorrow(sending.ErrBudget.Wrap(errors.New("full")), noon))
-	if f.RetryAfter != 12*time.Hour || f.Kind != fault.ResourceExhausted {
-		t.Errorf("got %v with %v to wait, want 12 hours", f, f.RetryAfter)
+	cause := errors.New("refused")
+	for _, tc := range []struct {
+		scope  sending.Scope
+		length time.Duration
+		want   *fault.Fault
+		wait   time.Duration
+	}{
+		{sending.Deployment, 24 * time.Hour, sending.ErrBudget, 11*time.Hour + 50*time.Minute},
+		{sending.Network, 24 * time.Hour, sending.ErrNetwork, 11*time.Hour + 50*time.Minute},
+		{sending.PerUser, 24 * time.Hour, sending.ErrUser, 11*time.Hour + 50*time.Minute},
+		{sending.PerUser, time.Hour, sending.ErrUser, 50 * time.Minute},
+	} {
+		now := noon.Add(10 * time.Minute)
+		c := sending.Count{Scope: tc.scope, Start: now.Truncate(tc.length), Length: tc.length}
+		f := fault.From(sending.WithWait(c.Full(cause), now))
+		if !errors.Is(f, tc.want) || f.RetryAfter != tc.wait || !errors.Is(f, cause) {
+			t.Errorf("%q for %v: %v with %v to wait, want %v with %v", tc.scope, tc.length, f, f.RetryAfter, tc.want, tc.wait)
+		}
+	}
+	if err := sending.WithWait(cause, noon); !errors.Is(err, cause) || fault.From(err).RetryAfter != 0 {
+		t.Errorf("another error became %v", err)
 	}
 }
 
@@ -73,7 +92,7 @@ func TestPrefixesLimitWhereMessagesGo(t *testing.T) {
 func TestPolicyThatMakesNoSenseIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, p := range []sending.Policy{
-		{Cooldown: -time.Second}, {PerHour: -1}, {PerDay: -1}, {Budget: -1}, {Spend: -1}, {Caps: sending.Caps{Network: -1}}, {Prefixes: []string{"41"}},
+		{Cooldown: -time.Second}, {PerHour: -1}, {PerDay: -1}, {Budget: -1}, {Spend: -1}, {Caps: sending.Caps{Network: -1}}, {Caps: sending.Caps{UserHour: -1}}, {Prefixes: []string{"41"}},
 	} {
 		if p.Validate() == nil {
 			t.Errorf("%+v was accepted", p)

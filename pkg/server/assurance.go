@@ -64,10 +64,16 @@ func unmetMessage(u *session.Unmet) *pb.InsufficientUserAuthentication {
 	if age := u.Requirement.ShortestAge(); age > 0 {
 		m.MaxAge = new(uint32(age / time.Second))
 	}
-	for _, s := range u.Steps {
-		m.NextSteps = append(m.NextSteps, stepMessage(s))
-	}
+	m.NextSteps = stepMessages(u.Steps)
 	return m
+}
+
+func stepMessages(steps []assurance.Step) []*pb.NextStep {
+	var all []*pb.NextStep
+	for _, s := range steps {
+		all = append(all, stepMessage(s))
+	}
+	return all
 }
 
 var deliveries = map[assurance.Delivery]string{assurance.EmailSent: "email", assurance.SMSSent: "sms"}

@@ -13,21 +13,21 @@ import (
 // SetEmail implements the RPC of that name.
 func (s *userServer) SetEmail(ctx context.Context, r *pb.SetEmailRequest) (*pb.SetEmailResponse, error) {
 	email := user.Contact{Address: r.GetEmail(), Verified: r.GetIsVerified()}
-	d, code, err := s.setContact(ctx, r, user.Update{Email: &email, EmailCode: newEmailCode(r, email)})
-	return &pb.SetEmailResponse{Details: d, VerificationCode: code}, err
+	sent, err := s.setContact(ctx, r, user.Update{Email: &email, EmailCode: newEmailCode(r, email)})
+	return &pb.SetEmailResponse{Details: sent.details, VerificationCode: sent.code, EstimatedPriceUsdMicros: sent.price}, err
 }
 
 // SendEmailCode implements the RPC of that name.
 func (s *userServer) SendEmailCode(ctx context.Context, r *pb.SendEmailCodeRequest) (*pb.SendEmailCodeResponse, error) {
-	d, code, err := s.sendCode(ctx, r, emailCode(r), sending.Email)
-	return &pb.SendEmailCodeResponse{Details: d, VerificationCode: code}, err
+	sent, err := s.sendCode(ctx, r, emailCode(r), sending.Email)
+	return &pb.SendEmailCodeResponse{Details: sent.details, VerificationCode: sent.code, EstimatedPriceUsdMicros: sent.price}, err
 }
 
 // ResendEmailCode implements the RPC of that name. Unlike the original it asks for no
 // earlier code: one that was used up by wrong answers counts as none.
 func (s *userServer) ResendEmailCode(ctx context.Context, r *pb.ResendEmailCodeRequest) (*pb.ResendEmailCodeResponse, error) {
-	d, code, err := s.sendCode(ctx, r, emailCode(r), sending.Email)
-	return &pb.ResendEmailCodeResponse{Details: d, VerificationCode: code}, err
+	sent, err := s.sendCode(ctx, r, emailCode(r), sending.Email)
+	return &pb.ResendEmailCodeResponse{Details: sent.details, VerificationCode: sent.code, EstimatedPriceUsdMicros: sent.price}, err
 }
 
 // VerifyEmail implements the RPC of that name.
@@ -39,20 +39,20 @@ func (s *userServer) VerifyEmail(ctx context.Context, r *pb.VerifyEmailRequest) 
 // SetPhone implements the RPC of that name.
 func (s *userServer) SetPhone(ctx context.Context, r *pb.SetPhoneRequest) (*pb.SetPhoneResponse, error) {
 	phone := user.Contact{Address: r.GetPhone(), Verified: r.GetIsVerified()}
-	d, code, err := s.setContact(ctx, r, user.Update{Phone: &phone, PhoneCode: newPhoneCode(r, phone)})
-	return &pb.SetPhoneResponse{Details: d, VerificationCode: code}, err
+	sent, err := s.setContact(ctx, r, user.Update{Phone: &phone, PhoneCode: newPhoneCode(r, phone)})
+	return &pb.SetPhoneResponse{Details: sent.details, VerificationCode: sent.code, EstimatedPriceUsdMicros: sent.price}, err
 }
 
 // RemovePhone implements the RPC of that name.
 func (s *userServer) RemovePhone(ctx context.Context, r *pb.RemovePhoneRequest) (*pb.RemovePhoneResponse, error) {
-	d, _, err := s.setContact(ctx, r, user.Update{Phone: &user.Contact{}})
-	return &pb.RemovePhoneResponse{Details: d}, err
+	sent, err := s.setContact(ctx, r, user.Update{Phone: &user.Contact{}})
+	return &pb.RemovePhoneResponse{Details: sent.details}, err
 }
 
 // ResendPhoneCode implements the RPC of that name, under the rule of ResendEmailCode.
 func (s *userServer) ResendPhoneCode(ctx context.Context, r *pb.ResendPhoneCodeRequest) (*pb.ResendPhoneCodeResponse, error) {
-	d, code, err := s.sendCode(ctx, r, phoneCode(r), sending.SMS)
-	return &pb.ResendPhoneCodeResponse{Details: d, VerificationCode: code}, err
+	sent, err := s.sendCode(ctx, r, phoneCode(r), sending.SMS)
+	return &pb.ResendPhoneCodeResponse{Details: sent.details, VerificationCode: sent.code, EstimatedPriceUsdMicros: sent.price}, err
 }
 
 // VerifyPhone implements the RPC of that name.
@@ -61,43 +61,54 @@ func (s *userServer) VerifyPhone(ctx context.Context, r *pb.VerifyPhoneRequest) 
 	return &pb.VerifyPhoneResponse{Details: d}, err
 }
 
-// setContact changes an address and answers with the code that was asked for.
-func (s *userServer) setContact(ctx context.Context, r aboutUser, c user.Update) (*objectv2.Details, *string, error) {
+// contactAnswer is what the answers about an address have in common.
+type contactAnswer struct {
+	details *objectv2.Details
+	code    *string
+	price   *int64
+}
+
+func contactAnswerOf(u user.Result, c sending.Channel) contactAnswer {
+	return contactAnswer{userDetails(u.User), returned(u, c), quoted(u.Prices, c)}
+}
+
+// setContact changes an address and answers with the code that was asked for, or the price of the message.
+func (s *userServer) setContact(ctx context.Context, r aboutUser, c user.Update) (contactAnswer, error) {
 	caller, err := s.door.admit(ctx, r)
 	if err != nil {
-		return nil, nil, err
+		return contactAnswer{}, err
 	}
 	if c.Once, err = once(ctx, caller, r); err != nil {
-		return nil, nil, err
+		return contactAnswer{}, err
 	}
 	u, err := s.service.Update(ctx, caller, r.GetUserId(), c)
 	if err != nil {
-		return nil, nil, err
+		return contactAnswer{}, err
 	}
 	if c.Email != nil {
-		return userDetails(u.User), returned(u, sending.Email), nil
+		return contactAnswerOf(u, sending.Email), nil
 	}
-	return userDetails(u.User), returned(u, sending.SMS), nil
+	return contactAnswerOf(u, sending.SMS), nil
 }
 
 // sendCode makes another code for an address that the user has.
-func (s *userServer) sendCode(ctx context.Context, r aboutUser, ask user.CodeRequest, c sending.Channel) (*objectv2.Details, *string, error) {
+func (s *userServer) sendCode(ctx context.Context, r aboutUser, ask user.CodeRequest, c sending.Channel) (contactAnswer, error) {
 	caller, err := s.door.admit(ctx, r)
 	if err != nil {
-		return nil, nil, err
+		return contactAnswer{}, err
 	}
 	operation := s.service.SendEmailCode
 	if c == sending.SMS {
 		operation = s.service.SendPhoneCode
 	}
 	if ask.Once, err = once(ctx, caller, r); err != nil {
-		return nil, nil, err
+		return contactAnswer{}, err
 	}
 	u, err := operation(ctx, caller, r.GetUserId(), ask)
 	if err != nil {
-		return nil, nil, err
+		return contactAnswer{}, err
 	}
-	return userDetails(u.User), returned(u, c), nil
+	return contactAnswerOf(u, c), nil
 }
 
 func (s *userServer) verifyContact(

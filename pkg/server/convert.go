@@ -5,6 +5,9 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/sending/price"
 )
 
 // timestamp is nil for the zero time, which the domain uses for "not yet".
@@ -21,6 +24,15 @@ func optional(s string) *string {
 		return nil
 	}
 	return &s
+}
+
+// quoted is the price of the message over the channel, nil where none is told.
+func quoted(prices map[sending.Channel]price.Micros, c sending.Channel) *int64 {
+	p, told := prices[c]
+	if !told {
+		return nil
+	}
+	return new(int64(p))
 }
 
 type lifetimer interface{ GetLifetime() *durationpb.Duration }

@@ -10,6 +10,7 @@ import (
 
 	pb "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -29,7 +30,9 @@ func (s *userServer) CreatePasskeyRegistrationLink(ctx context.Context, r *pb.Cr
 	if err != nil {
 		return nil, err
 	}
-	response := &pb.CreatePasskeyRegistrationLinkResponse{Details: userDetails(u)}
+	response := &pb.CreatePasskeyRegistrationLinkResponse{
+		Details: userDetails(u.User), EstimatedPriceUsdMicros: quoted(u.Prices, sending.Email),
+	}
 	if r.GetReturnCode() != nil {
 		response.Code = &pb.PasskeyRegistrationCode{Id: code.ID, Code: code.Code}
 	}

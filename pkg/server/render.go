@@ -20,6 +20,8 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/fault"
 	zitadelv1 "github.com/stepup-auth/stepup/pkg/gen/zitadel"
+	pb "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
+	"github.com/stepup-auth/stepup/pkg/session"
 )
 
 // errNoCall is the answer to a call of the contract that this version does not carry
@@ -58,6 +60,9 @@ func details(f *fault.Fault) []proto.Message {
 	}
 	if u := unmetOf(f); u != nil {
 		all = append(all, unmetMessage(u))
+	}
+	if a, limited := errors.AsType[*session.Alternatives](f); limited {
+		all = append(all, &pb.Alternatives{NextSteps: stepMessages(a.Steps)})
 	}
 	if f.RetryAfter > 0 {
 		all = append(all, &rpcdetails.RetryInfo{RetryDelay: durationpb.New(f.RetryAfter)})

@@ -67,13 +67,13 @@ func contactRPCs(f *fixture) []rpc {
 		{
 			"another code is sent",
 			&userv2.ResendEmailCodeRequest{UserId: "vera"},
-			&userv2.ResendEmailCodeResponse{Details: userDetails(6)},
+			&userv2.ResendEmailCodeResponse{Details: userDetails(6), EstimatedPriceUsdMicros: new(int64(2_000))},
 		},
 		{"a verified address needs no other code", &userv2.ResendEmailCodeRequest{UserId: "ada"}, alreadyVerified()},
 		{
 			"a number is replaced, and a code sent to it",
 			&userv2.SetPhoneRequest{UserId: "vera", Phone: "+41446681801"},
-			&userv2.SetPhoneResponse{Details: userDetails(7)},
+			&userv2.SetPhoneResponse{Details: userDetails(7), EstimatedPriceUsdMicros: new(int64(70_000))},
 		}, {
 			"a number needs a country",
 			&userv2.SetPhoneRequest{UserId: "vera", Phone: "044 668 18 01"},

@@ -167,18 +167,29 @@ func challengeRPCs(f *fixture) []rpc {
 				Challenges: &sessionv2.Challenges{OtpSms: &code, OtpEmail: &code}, Assurance: worth(0),
 			},
 		}, {
-			"codes that are sent are not returned",
+			"codes that are sent are not returned, but what they are reckoned to cost",
 			ask(&sessionv2.RequestChallenges{
 				OtpSms: &sessionv2.RequestChallenges_OTPSMS{}, OtpEmail: linked("https://login.example.com/{{.SessionID}}?code={{.Code}}"),
 			}),
 			&sessionv2.SetSessionResponse{
-				Details: sessionDetails(4), SessionToken: placeholder, Challenges: &sessionv2.Challenges{}, Assurance: worth(0, everyCode...),
+				Details: sessionDetails(4), SessionToken: placeholder, Assurance: worth(0, everyCode...),
+				Challenges: &sessionv2.Challenges{
+					OtpSmsEstimatedPriceUsdMicros: new(int64(70_000)), OtpEmailEstimatedPriceUsdMicros: new(int64(2_000)),
+				},
 			},
 		}, {
 			"another message must wait",
 			ask(&sessionv2.RequestChallenges{OtpSms: &sessionv2.RequestChallenges_OTPSMS{}}),
-			later(refusal(codes.ResourceExhausted, "STEPUP-send-cooldown",
-				"A message was just sent; wait before asking for another"), time.Minute),
+			later(instead(refusal(codes.ResourceExhausted, "STEPUP-send-cooldown",
+				"A message was just sent; wait before asking for another")), time.Minute),
+		}, {
+			"a new session is told what else its user can do",
+			&sessionv2.CreateSessionRequest{
+				Checks: checks("otto", ""), Challenges: &sessionv2.RequestChallenges{OtpSms: &sessionv2.RequestChallenges_OTPSMS{}},
+			},
+			later(instead(refusal(codes.ResourceExhausted, "STEPUP-send-cooldown",
+				"A message was just sent; wait before asking for another"),
+				&sessionv2.NextStep{Factor: "totp", Why: "not verified yet"}), time.Minute),
 		}, {
 			"a link that is no template is refused",
 			ask(&sessionv2.RequestChallenges{OtpEmail: linked("https://login.example.com/{{")}),
@@ -231,6 +242,12 @@ func provedSession(id string) *sessionv2.Session {
 func spoiled(code string) string {
 	last := code[len(code)-1]
 	return code[:len(code)-1] + string('0'+(last-'0'+1)%10)
+}
+
+// instead is a refusal that names alternatives.
+func instead(s *rpcstatus.Status, steps ...*sessionv2.NextStep) *rpcstatus.Status {
+	s.Details = append(s.Details, packed(&sessionv2.Alternatives{NextSteps: steps}))
+	return s
 }
 
 // later is a refusal that says when to come back.

@@ -181,6 +181,7 @@ func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	stub := idptest.NewStub(t)
 	c := newREST(t, apptest.Options{Providers: providers(stub), Env: map[string]string{
+		"STEPUP_SMS_PRICES": "+41=0.07,*=0.25", "STEPUP_MAIL_PRICE": "0.002",
 		"STEPUP_LOCKOUT_LIMIT": "1", "STEPUP_RELYING_PARTIES": "stepup.test;example.com=https://login.example.com",
 	}})
 	f := &fixture{Service: c.Service, sessions: map[string]session.Result{}, people: map[string]enrolled{}}

@@ -22,7 +22,7 @@ func userRPCs() []rpc {
 		{
 			"a human is added",
 			&userv2.AddHumanUserRequest{UserId: &newID, Profile: profile, Email: email("new@stepup.test")},
-			&userv2.AddHumanUserResponse{UserId: "new", Details: userDetails(1)},
+			&userv2.AddHumanUserResponse{UserId: "new", Details: userDetails(1), EmailEstimatedPriceUsdMicros: new(int64(2_000))},
 		}, {
 			"a login name is taken once",
 			&userv2.AddHumanUserRequest{Username: &taken, Profile: profile, Email: email("again@stepup.test")},
@@ -33,7 +33,7 @@ func userRPCs() []rpc {
 				OrganizationId: "default", UserId: &otherID,
 				UserType: &userv2.CreateUserRequest_Human_{Human: &userv2.CreateUserRequest_Human{Profile: profile, Email: email("other@stepup.test")}},
 			},
-			&userv2.CreateUserResponse{Id: "other", CreationDate: epoch()},
+			&userv2.CreateUserResponse{Id: "other", CreationDate: epoch(), EmailEstimatedPriceUsdMicros: new(int64(2_000))},
 		}, {
 			"machines are of a later version",
 			&userv2.CreateUserRequest{

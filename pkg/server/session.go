@@ -236,12 +236,15 @@ func requestedOf(c *pb.RequestChallenges) session.RequestChallenges {
 
 // challenges is present exactly when the request had the field. It holds the options
 // for an assertion, and the codes that were asked to be returned; those that were sent
-// leave it empty.
+// leave it empty, but for their price.
 func challenges(asked *pb.RequestChallenges, r session.Result) (*pb.Challenges, error) {
 	if asked == nil {
 		return nil, nil
 	}
-	opened := &pb.Challenges{OtpSms: optional(r.Codes[sending.SMS]), OtpEmail: optional(r.Codes[sending.Email])}
+	opened := &pb.Challenges{
+		OtpSms: optional(r.Codes[sending.SMS]), OtpSmsEstimatedPriceUsdMicros: quoted(r.Prices, sending.SMS),
+		OtpEmail: optional(r.Codes[sending.Email]), OtpEmailEstimatedPriceUsdMicros: quoted(r.Prices, sending.Email),
+	}
 	if r.KeyOptions != nil {
 		options, err := structOf(r.KeyOptions)
 		if err != nil {

@@ -50,6 +50,7 @@ func (s *userServer) AddHumanUser(ctx context.Context, r *pb.AddHumanUserRequest
 	}
 	return &pb.AddHumanUserResponse{
 		UserId: u.ID, Details: userDetails(u.User), EmailCode: returned(u, sending.Email), PhoneCode: returned(u, sending.SMS),
+		EmailEstimatedPriceUsdMicros: quoted(u.Prices, sending.Email), PhoneEstimatedPriceUsdMicros: quoted(u.Prices, sending.SMS),
 	}, nil
 }
 
@@ -78,6 +79,7 @@ func (s *userServer) CreateUser(ctx context.Context, r *pb.CreateUserRequest) (*
 	}
 	return &pb.CreateUserResponse{
 		Id: u.ID, CreationDate: timestamp(u.Created), EmailCode: returned(u, sending.Email), PhoneCode: returned(u, sending.SMS),
+		EmailEstimatedPriceUsdMicros: quoted(u.Prices, sending.Email), PhoneEstimatedPriceUsdMicros: quoted(u.Prices, sending.SMS),
 	}, nil
 }
 
@@ -139,7 +141,10 @@ func (s *userServer) UpdateHumanUser(ctx context.Context, r *pb.UpdateHumanUserR
 	if err != nil {
 		return nil, err
 	}
-	return &pb.UpdateHumanUserResponse{Details: userDetails(u.User), EmailCode: returned(u, sending.Email), PhoneCode: returned(u, sending.SMS)}, nil
+	return &pb.UpdateHumanUserResponse{
+		Details: userDetails(u.User), EmailCode: returned(u, sending.Email), PhoneCode: returned(u, sending.SMS),
+		EmailEstimatedPriceUsdMicros: quoted(u.Prices, sending.Email), PhoneEstimatedPriceUsdMicros: quoted(u.Prices, sending.SMS),
+	}, nil
 }
 
 // SetPassword implements the RPC of that name.

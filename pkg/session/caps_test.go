@@ -128,18 +128,41 @@ func TestL6_OneCannotUseUpTheMessagesOfAnother(t *testing.T) {
 	}
 }
 
-func TestL6_AUserHasACapOverAllAddresses(t *testing.T) {
+// TestL6_AUserHasCapsOverAllAddresses gives the user another number after the first
+// message, some time after noon.
+func TestL6_AUserHasCapsOverAllAddresses(t *testing.T) {
 	t.Parallel()
-	s := apptest.New(t, apptest.Options{Env: map[string]string{"STEPUP_SEND_USER_PER_DAY": "1"}})
-	step := session.Step{Challenges: asking(sending.SMS, session.RequestCode{})}
-	_, err := s.TrySet(openFor(t, s, person{}), step)
-	check(t, err)
-	_, err = s.Users.Update(t.Context(), apptest.Admin(), "user-0", user.Update{Phone: &user.Contact{Address: "+41791239999", Verified: true}})
-	check(t, err)
-	_, err = s.TrySet(openFor(t, s, person{}), step)
-	refused(t, err, sending.ErrUser.ID)
-	_, err = s.TrySet(openFor(t, s, person{n: 1}), step)
-	check(t, err)
+	for name, row := range map[string]struct {
+		env  map[string]string
+		wait time.Duration
+	}{
+		"an hour": {map[string]string{"STEPUP_SEND_USER_PER_HOUR": "1"}, 50 * time.Minute},
+		"a day":   {map[string]string{"STEPUP_SEND_USER_PER_DAY": "1"}, 11*time.Hour + 50*time.Minute},
+		"both":    {map[string]string{"STEPUP_SEND_USER_PER_HOUR": "1", "STEPUP_SEND_USER_PER_DAY": "1"}, 11*time.Hour + 50*time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
+				s := apptest.New(t, apptest.Options{Table: tb, Env: row.env})
+				s.Clock.Advance(10 * time.Minute)
+				step := session.Step{Challenges: asking(sending.SMS, session.RequestCode{})}
+				_, err := s.TrySet(openFor(t, s, person{}), step)
+				check(t, err)
+				_, err = s.Users.Update(t.Context(), apptest.Admin(), "user-0", user.Update{Phone: &user.Contact{Address: "+41791239999", Verified: true}})
+				check(t, err)
+				over := openFor(t, s, person{})
+				_, err = s.TrySet(over, step)
+				if f := refused(t, err, sending.ErrUser.ID); f.RetryAfter != row.wait {
+					t.Errorf("has to wait %v, want %v", f.RetryAfter, row.wait)
+				}
+				_, err = s.TrySet(openFor(t, s, person{n: 1}), step)
+				check(t, err)
+				s.Clock.Advance(row.wait)
+				_, err = s.TrySet(over, step)
+				check(t, err)
+			})
+		})
+	}
 }
 
 // TestL5_TheNetworkIsOnlyWhatTheCreatorOfTheSessionTold sends a header that claims
@@ -190,8 +213,30 @@ func TestL6_EveryCapIsExactUnder200ParallelRequests(t *testing.T) {
 	})
 }
 
+// TestL6_AUsersCapsAreExactUnder200ParallelRequests lets 200 sessions of one user race,
+// with all other limits out of their way.
+func TestL6_AUsersCapsAreExactUnder200ParallelRequests(t *testing.T) {
+	t.Parallel()
+	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
+		first := apptest.New(t, apptest.Options{Table: tb})
+		ids := make([]string, 200)
+		for n := range ids {
+			ids[n] = openFor(t, first, person{})
+		}
+		for day, name := range []string{"STEPUP_SEND_USER_PER_HOUR", "STEPUP_SEND_USER_PER_DAY"} {
+			s := apptest.New(t, apptest.Options{Table: tb, Ring: first.Ring, Env: map[string]string{
+				name: "7", "STEPUP_SEND_COOLDOWN": "1us", "STEPUP_SEND_PER_HOUR": "1000", "STEPUP_SEND_PER_DAY": "1000",
+			}})
+			s.Clock.Advance(time.Duration(day) * 24 * time.Hour)
+			if passed := race(t, s, ids); passed != 7 || len(s.Inbox.Messages()) != 7 {
+				t.Errorf("%s: %d requests passed and %d messages left, want 7", name, passed, len(s.Inbox.Messages()))
+			}
+		}
+	})
+}
+
 // race asks for a code in each session at once, and then again for those who lost too
-// many races, and returns how many passed.
+// many races, and returns how many passed. Each is a moment later than the one before.
 func race(t *testing.T, s *apptest.Service, ids []string) int {
 	t.Helper()
 	ask := session.Step{Challenges: asking(sending.SMS, session.RequestCode{})}
@@ -199,6 +244,7 @@ func race(t *testing.T, s *apptest.Service, ids []string) int {
 	var all sync.WaitGroup
 	for _, id := range ids {
 		all.Go(func() {
+			s.Clock.Advance(time.Microsecond)
 			_, err := s.TrySet(id, ask)
 			switch f := fault.From(err); {
 			case err == nil:
@@ -210,6 +256,7 @@ func race(t *testing.T, s *apptest.Service, ids []string) int {
 	}
 	all.Wait()
 	for _, id := range ids {
+		s.Clock.Advance(time.Microsecond)
 		if _, err := s.TrySet(id, ask); err == nil {
 			passed.Add(1)
 		}
@@ -222,7 +269,7 @@ func TestARefusedMessageGivesEveryCountBack(t *testing.T) {
 	t.Parallel()
 	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
 		s := apptest.New(t, apptest.Options{Table: tb, Env: map[string]string{
-			"STEPUP_SEND_USER_PER_DAY": "1", "STEPUP_SEND_ORGANIZATION_PER_DAY": "1", "STEPUP_SMS_COUNTRY_PER_DAY": "1",
+			"STEPUP_SEND_USER_PER_HOUR": "1", "STEPUP_SEND_USER_PER_DAY": "1", "STEPUP_SEND_ORGANIZATION_PER_DAY": "1", "STEPUP_SMS_COUNTRY_PER_DAY": "1",
 			"STEPUP_SEND_NETWORK_PER_DAY": "1", "STEPUP_SMS_BUDGET_USD": "0.10", "STEPUP_SMS_PRICES": "*=0.10",
 		}})
 		id := openFor(t, s, person{ip: "203.0.113.7"})

@@ -8,6 +8,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/sending/price"
 )
 
 // Create starts a session.
@@ -135,6 +136,9 @@ type Result struct {
 	Unmet *Unmet
 	// Codes holds the codes that were asked to be returned, by channel.
 	Codes map[sending.Channel]string
+	// Prices are what the messages that were sent are reckoned to cost, by channel, where
+	// that is told.
+	Prices map[sending.Channel]price.Micros
 	// KeyOptions are for navigator.credentials.get(), as JSON {"publicKey":{…}}; nil
 	// when no assertion was asked for.
 	KeyOptions []byte

@@ -37,6 +37,7 @@ func (d *decision) keep(r idempotency.Request, denied *fault.Fault) error {
 	switch {
 	case denied == nil && d.changed:
 		receipt.Sequence, receipt.Token, receipt.Held = d.session.Sequence, d.session.TokenID, d.held
+		receipt.Prices = d.outbox.Prices
 		receipt.Owe(d.outbox.Due(), d.now)
 		if err := d.sealAnswer(&receipt); err != nil {
 			return fmt.Errorf("seal an answer: %w", err)
@@ -73,7 +74,7 @@ func (d *decision) sealAnswer(receipt *idempotency.Receipt) error {
 // repeat answers as the first request did, once its messages have left.
 func (s *Service) repeat(ctx context.Context, d *decision, r idempotency.Receipt) (Result, error) {
 	if r.Denied != nil {
-		return Result{}, r.Denied
+		return Result{}, s.instead(ctx, d, r.Denied)
 	}
 	d.session = d.loaded.Session.Clone()
 	if err := s.settlement(d).Send(ctx, r); err != nil {
@@ -147,6 +148,7 @@ func (s *Service) answerAgain(ctx context.Context, d *decision, r idempotency.Re
 		Assurance: assurance.Of(session.evidence(d.now)),
 		Unmet:     s.lacks(ctx, d),
 		SessionID: session.ID,
+		Prices:    r.Prices,
 		Details:   Details{Sequence: r.Sequence, Created: session.Created, Changed: r.At},
 	}
 	for _, channel := range []sending.Channel{sending.SMS, sending.Email} {

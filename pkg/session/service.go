@@ -68,7 +68,7 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, c Create) (R
 	if !c.Once.None() {
 		ref.SessionID = c.Once.ID()
 	}
-	return s.take(ctx, attempt{ref: ref, step: c.Step, decide: func(d *decision) (*fault.Fault, error) {
+	return s.take(ctx, attempt{ref, c.Step, gate{nil, caller}, func(d *decision) (*fault.Fault, error) {
 		if denied, err := d.userCanStart(ctx, c.Checks); denied != nil || err != nil {
 			return denied, err
 		}
@@ -147,7 +147,7 @@ func (s *Service) conclude(ctx context.Context, d *decision, once idempotency.Re
 		return Result{}, err
 	}
 	if err := s.commit(ctx, d.change(denied)); err != nil {
-		return Result{}, err
+		return Result{}, s.instead(ctx, d, err)
 	}
 	s.c.Checked(ctx, d.checked)
 	if denied != nil {
@@ -209,11 +209,11 @@ func (s *Service) commit(ctx context.Context, c Change) error {
 	if c.empty() {
 		return nil
 	}
-	return sending.UntilTomorrow(s.c.Store.Commit(ctx, c), s.now())
+	return sending.WithWait(s.c.Store.Commit(ctx, c), s.now())
 }
 
 func (s *Service) answer(ctx context.Context, d *decision) (Result, error) {
-	r := Result{SessionID: d.session.ID, Details: d.session.details(), Codes: d.opened, KeyOptions: d.keyOptions}
+	r := Result{SessionID: d.session.ID, Details: d.session.details(), Codes: d.opened, Prices: d.outbox.Prices, KeyOptions: d.keyOptions}
 	r.Assurance = assurance.Of(d.session.evidence(d.now))
 	r.Unmet = s.lacks(ctx, d)
 	if !d.changed {

@@ -43,6 +43,9 @@ type Ref struct {
 	// Subjects are those whose usage is needed. A first attempt names none and
 	// assumes that nothing was sent, which the commit verifies.
 	Subjects []sending.Subject
+	// Counts are those to read, for who wants to know whether a message could leave. No
+	// decision needs them, for the commit looks at them.
+	Counts []sending.Count
 }
 
 // Depth is how much of a user is loaded.
@@ -69,6 +72,9 @@ type Loaded struct {
 	Intent *intent.Intent
 	// Usage is what has been sent, as far as it was asked for.
 	Usage map[sending.Subject]sending.Usage
+	// Counted is what the counts have come to, as far as it was asked for; one that is
+	// missing is at nothing.
+	Counted map[sending.Count]sending.Tally
 }
 
 // Change is all that one decision writes.
@@ -89,7 +95,7 @@ type Change struct {
 	OldIntent, NewIntent *intent.Intent
 	// Sends are the messages to count. The commit fails with fault.Conflict when
 	// a usage is not the one that was assumed, and with the fault of its
-	// scope, such as sending.ErrBudget, when a count of the day is full.
+	// scope, such as sending.ErrBudget, when a count is full.
 	Sends []sending.Send
 }
 

@@ -50,7 +50,7 @@ func (s *Store) Commit(ctx context.Context, c session.Change) error {
 	return nil
 }
 
-// lost names what a refused write lost: room in a count of the day, for good, or a race.
+// lost names what a refused write lost: room in a count, for good, or a race.
 func lost(err error, ops []table.Op, sends []sending.Send) error {
 	var conflict *table.Conflict
 	if !errors.As(err, &conflict) {
@@ -60,7 +60,7 @@ func lost(err error, ops []table.Op, sends []sending.Send) error {
 		for _, sent := range sends {
 			for _, c := range sent.Counts {
 				if ops[failure.Op].Key == countKey(c) {
-					return c.Scope.Full().Wrap(conflict)
+					return c.Full(conflict)
 				}
 			}
 		}

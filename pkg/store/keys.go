@@ -18,6 +18,7 @@
 //	messages sent      SENT#<channel>#<hash>  A    to one address, by its hash
 //	budget of a day    BUDGET#<channel>       <day>  messages of the whole deployment, and their price
 //	cap of a day       BUDGET#<channel>#<scope>#<hash>  <day>  messages of a user, an organization, …
+//	cap of an hour     BUDGET#<channel>#<scope>#<hash>  <day>T<hour>  messages of a user
 //
 // A user is read with one query of the partition. The guard's version counts every
 // change of any of the user's items and is the condition of every write to them.
@@ -150,7 +151,10 @@ func countKey(c sending.Count) table.Key {
 		sum := sha256.Sum256([]byte(c.Of))
 		pk += "#" + string(c.Scope) + "#" + hex.EncodeToString(sum[:16])
 	}
-	return table.Key{PK: pk, SK: c.Day.Format(time.DateOnly)}
+	if c.Length < 24*time.Hour {
+		return table.Key{PK: pk, SK: c.Start.Format("2006-01-02T15")}
+	}
+	return table.Key{PK: pk, SK: c.Start.Format(time.DateOnly)}
 }
 
 const keysPartition = "KEYS"

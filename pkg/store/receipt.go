@@ -7,6 +7,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/sending/price"
 )
 
 // Attributes of the receipts of a session or guard; those shared with sessions are
@@ -25,6 +26,7 @@ const (
 	attrCounted = "ct"
 	attrWait    = "wt" // nanoseconds
 	attrHeld    = "hd"
+	attrPrices  = "pr" // by channel, in millionths of a US dollar
 )
 
 func putReceipts(r *record, all idempotency.Receipts) {
@@ -48,6 +50,7 @@ func receiptItem(receipt idempotency.Receipt) *record {
 		r.putBytes(attrToken, receipt.Token[:])
 	}
 	put(r, attrHeld, receipt.Held)
+	r.putMap(attrPrices, pricesMap(receipt.Prices))
 	r.putMap(attrSealed, metadataMap(receipt.Sealed))
 	r.putMap(attrDenied, faultMap(receipt.Denied))
 	if due := dueList(receipt.Due); len(due) > 0 {
@@ -55,6 +58,14 @@ func receiptItem(receipt idempotency.Receipt) *record {
 	}
 	r.putTime(attrLease, receipt.LeaseUntil)
 	return r
+}
+
+func pricesMap(prices map[sending.Channel]price.Micros) map[string]any {
+	m := make(map[string]any, len(prices))
+	for channel, p := range prices {
+		m[string(channel)] = int64(p)
+	}
+	return m
 }
 
 // faultMap keeps what a client was told of a fault. Its cause went to the log.
@@ -113,6 +124,7 @@ func decodeReceipt(r *record) idempotency.Receipt {
 		Due:        decodeList(r, attrDue, decodeDue),
 		LeaseUntil: r.getTime(attrLease),
 	}
+	receipt.Prices = decodePrices(r)
 	copy(receipt.Name[:], get[[]byte](r, attrID))
 	copy(receipt.Body[:], get[[]byte](r, attrBody))
 	copy(receipt.Token[:], get[[]byte](r, attrToken))
@@ -125,6 +137,19 @@ func decodeReceipt(r *record) idempotency.Receipt {
 		receipt.Sealed[name] = get[[]byte](sealed, name)
 	}
 	return receipt
+}
+
+func decodePrices(r *record) map[sending.Channel]price.Micros {
+	n := r.nested(attrPrices)
+	defer r.adopt(n)
+	if len(n.item) == 0 {
+		return nil
+	}
+	prices := make(map[sending.Channel]price.Micros, len(n.item))
+	for channel := range n.item {
+		prices[sending.Channel(channel)] = price.Micros(get[int64](n, channel))
+	}
+	return prices
 }
 
 func decodeDue(r *record) sending.Due {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/sending/price"
 	"github.com/stepup-auth/stepup/pkg/table"
 )
 
@@ -19,11 +20,11 @@ const (
 	attrSpent     = "usd"
 )
 
-// budgetLife is how long a day's count stays, for the record.
+// budgetLife is how long a count stays, for the record.
 const budgetLife = 7 * 24 * time.Hour
 
 // sendOps counts one message: at its address, under what the decision assumed, and in
-// the counts of the day.
+// the counts of the day and the hour.
 func sendOps(s sending.Send) []table.Op {
 	ops := []table.Op{usageOp(s)}
 	for _, c := range s.Counts {
@@ -54,7 +55,7 @@ func countOp(c sending.Count, refund bool) table.Op {
 	if refund {
 		return table.Update(countKey(c), nil, changes...)
 	}
-	changes = append(changes, table.Set(table.At(attrTTL), c.Day.Add(budgetLife).Unix()))
+	changes = append(changes, table.Set(table.At(attrTTL), c.Start.Add(budgetLife).Unix()))
 	return table.Update(countKey(c), room(c), changes...)
 }
 
@@ -106,6 +107,30 @@ func (s *Store) Usage(ctx context.Context, subjects []sending.Subject) (map[send
 			Hour:     sending.Window{Start: r.getTime(attrHourStart), Count: int(get[int64](r, attrHourCount))},
 			Day:      sending.Window{Start: r.getTime(attrDayStart), Count: int(get[int64](r, attrDayCount))},
 		}
+		if r.err != nil {
+			return nil, corrupt(keys[i], r.err)
+		}
+	}
+	return found, nil
+}
+
+// counted returns what the counts have come to.
+func (s *Store) counted(ctx context.Context, counts []sending.Count) (map[sending.Count]sending.Tally, error) {
+	if len(counts) == 0 {
+		return nil, nil
+	}
+	keys := make([]table.Key, len(counts))
+	for i, c := range counts {
+		keys[i] = countKey(c)
+	}
+	items, err := s.table.BatchGet(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[sending.Count]sending.Tally, len(counts))
+	for i, item := range items {
+		r := &record{item: item}
+		found[counts[i]] = sending.Tally{Messages: int(get[int64](r, attrCount)), Spent: price.Micros(get[int64](r, attrSpent))}
 		if r.err != nil {
 			return nil, corrupt(keys[i], r.err)
 		}

@@ -47,6 +47,7 @@ func (s *Store) Load(ctx context.Context, r session.Ref) (session.Loaded, error)
 	reads.Go(func() (err error) { l.Session, err = s.session(readCtx, r.SessionID); return err })
 	reads.Go(func() (err error) { early, err = s.userAt(readCtx, first, r.Depth); return err })
 	reads.Go(func() (err error) { l.Usage, err = s.Usage(readCtx, r.Subjects); return err })
+	reads.Go(func() (err error) { l.Counted, err = s.counted(readCtx, r.Counts); return err })
 	reads.Go(func() (err error) { l.Intent, err = s.Intent(readCtx, r.IntentID); return err })
 	if err := reads.Wait(); err != nil {
 		return session.Loaded{}, err

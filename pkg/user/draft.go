@@ -11,6 +11,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/idempotency"
 	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/sending/price"
 )
 
 // draft is one run of a decision about a user: a copy that the decision alters, beside
@@ -32,6 +33,9 @@ type draft struct {
 type Result struct {
 	*User
 
+	// Prices are what the messages that were sent are reckoned to cost, by channel, where
+	// that is told.
+	Prices  map[sending.Channel]price.Micros
 	secrets map[string]string
 }
 
@@ -132,7 +136,7 @@ func (s *Service) conclude(ctx context.Context, d *draft, once idempotency.Reque
 		return Result{}, err
 	}
 	s.c.Checked(ctx, d.user.guesses(d.old))
-	result := Result{d.user, d.secrets}
+	result := Result{d.user, d.outbox.Prices, d.secrets}
 	if denied != nil {
 		return result, denied
 	}
@@ -149,7 +153,7 @@ func (s *Service) save(ctx context.Context, d *draft, denied *fault.Fault) error
 	if denied == nil {
 		c.Sends = d.outbox.Sends
 	}
-	return sending.UntilTomorrow(s.c.Store.SaveUser(ctx, c), d.now)
+	return sending.WithWait(s.c.Store.SaveUser(ctx, c), d.now)
 }
 
 // changed reports whether there is anything to commit.

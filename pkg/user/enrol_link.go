@@ -33,16 +33,16 @@ var (
 // user.passkey.write. It returns faults of kind InvalidArgument for a link template
 // that is missing or cannot be rendered, one of kind FailedPrecondition for an address
 // that is not verified, and the faults of a message that cannot be sent.
-func (s *Service) CreatePasskeyLink(ctx context.Context, caller access.Caller, id string, ask CodeRequest) (*User, RegistrationCode, error) {
+func (s *Service) CreatePasskeyLink(ctx context.Context, caller access.Caller, id string, ask CodeRequest) (Result, RegistrationCode, error) {
 	if err := caller.RequireAnywhere(access.UserPasskey); err != nil {
-		return nil, RegistrationCode{}, err
+		return Result{}, RegistrationCode{}, err
 	}
 	if !ask.Return {
 		if ask.URLTemplate == "" {
-			return nil, RegistrationCode{}, errLinkTemplate
+			return Result{}, RegistrationCode{}, errLinkTemplate
 		}
 		if err := s.c.Messenger.Accepts(sending.RegisterPasskey, ask.URLTemplate); err != nil {
-			return nil, RegistrationCode{}, err
+			return Result{}, RegistrationCode{}, err
 		}
 	}
 	t := target{caller: caller, id: id, permission: access.UserPasskey, once: ask.Once}
@@ -62,7 +62,7 @@ func (s *Service) CreatePasskeyLink(ctx context.Context, caller access.Caller, i
 		d.user.touch(d.now)
 		return nil, nil
 	})
-	return r.User, RegistrationCode{ID: r.secrets[secretCodeID], Code: r.secrets[secretCode]}, err
+	return r, RegistrationCode{ID: r.secrets[secretCodeID], Code: r.secrets[secretCode]}, err
 }
 
 // Names of the parts of a registration code among the secrets of an answer.

@@ -39,6 +39,7 @@ func (s *Service) keep(d *draft, once idempotency.Request, denied *fault.Fault) 
 	}
 	receipt.Denied, receipt.Sequence = denied, d.user.Guard.Version
 	if denied == nil {
+		receipt.Prices = d.outbox.Prices
 		receipt.Owe(d.outbox.Due(), d.now)
 		for name, secret := range d.secrets {
 			if err := receipt.Seal(s.c.Ring, s.c.Random, name, []byte(secret)); err != nil {
@@ -130,7 +131,7 @@ func (d *debtor) Reload(ctx context.Context) error {
 
 // answerAgain shows the user as of the request, as far as its answer does.
 func (s *Service) answerAgain(u *User, r idempotency.Receipt) (Result, error) {
-	result := Result{User: u.Clone()}
+	result := Result{User: u.Clone(), Prices: r.Prices}
 	result.Guard.Version, result.Guard.Changed = r.Sequence, r.At
 	for name := range r.Sealed {
 		secret, err := r.Open(s.c.Ring, name)

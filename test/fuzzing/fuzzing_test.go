@@ -27,7 +27,7 @@ var parsers = map[string][]string{
 	"hashes of passwords":                 {"pkg/password.FuzzCheckImportAdmitsNothingAboveTheBounds", "pkg/password.FuzzVerifyNeverPanicsAndAgreesWithCheckImport"},
 	"URL templates":                       {"pkg/notify.FuzzParseURLTemplate", "pkg/notify.FuzzURLTemplateValuesStayValues"},
 	"links":                               {"pkg/weblink.FuzzParse"},
-	"phone numbers":                       {"pkg/phone.FuzzParseAgreesWithTheLibrary", "pkg/phone.FuzzParseReturnsOneSpelling"},
+	"phone numbers":                       {"pkg/phone.FuzzParseAgreesWithTheLibrary", "pkg/phone.FuzzParseReturnsOneSpelling", "pkg/phone.FuzzCallingCode"},
 	"assertions and registrations":        {"pkg/passkey.FuzzFinishAssertion", "pkg/passkey.FuzzFinishRegistration", "pkg/passkey.FuzzResponses"},
 	"seeds of authenticator apps":         {"pkg/otp.FuzzParseSecret"},
 	"recovery codes":                      {"pkg/otp.FuzzNormalize"},

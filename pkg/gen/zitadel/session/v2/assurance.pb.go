@@ -269,6 +269,55 @@ func (x *InsufficientUserAuthentication) GetNextSteps() []*NextStep {
 	return nil
 }
 
+// Alternatives accompanies the refusal of a message by a sending limit, for callers who
+// may know what the user has set up.
+type Alternatives struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the user can do instead, the cheapest first: what leads to the requirement of the
+	// call, or without one what neither the session nor the call has verified. Empty when
+	// there is nothing.
+	NextSteps     []*NextStep `protobuf:"bytes,1,rep,name=next_steps,json=nextSteps,proto3" json:"next_steps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Alternatives) Reset() {
+	*x = Alternatives{}
+	mi := &file_zitadel_session_v2_assurance_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alternatives) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alternatives) ProtoMessage() {}
+
+func (x *Alternatives) ProtoReflect() protoreflect.Message {
+	mi := &file_zitadel_session_v2_assurance_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alternatives.ProtoReflect.Descriptor instead.
+func (*Alternatives) Descriptor() ([]byte, []int) {
+	return file_zitadel_session_v2_assurance_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Alternatives) GetNextSteps() []*NextStep {
+	if x != nil {
+		return x.NextSteps
+	}
+	return nil
+}
+
 // NextStep is one proof that the user can give now and that a way to the requirement
 // begins with.
 type NextStep struct {
@@ -291,7 +340,7 @@ type NextStep struct {
 
 func (x *NextStep) Reset() {
 	*x = NextStep{}
-	mi := &file_zitadel_session_v2_assurance_proto_msgTypes[3]
+	mi := &file_zitadel_session_v2_assurance_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -303,7 +352,7 @@ func (x *NextStep) String() string {
 func (*NextStep) ProtoMessage() {}
 
 func (x *NextStep) ProtoReflect() protoreflect.Message {
-	mi := &file_zitadel_session_v2_assurance_proto_msgTypes[3]
+	mi := &file_zitadel_session_v2_assurance_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -316,7 +365,7 @@ func (x *NextStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextStep.ProtoReflect.Descriptor instead.
 func (*NextStep) Descriptor() ([]byte, []int) {
-	return file_zitadel_session_v2_assurance_proto_rawDescGZIP(), []int{3}
+	return file_zitadel_session_v2_assurance_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *NextStep) GetFactor() string {
@@ -386,7 +435,10 @@ const file_zitadel_session_v2_assurance_proto_rawDesc = "" +
 	"\n" +
 	"next_steps\x18\x05 \x03(\v2\x1c.zitadel.session.v2.NextStepR\tnextStepsB\n" +
 	"\n" +
-	"\b_max_age\"\xd3\x01\n" +
+	"\b_max_age\"K\n" +
+	"\fAlternatives\x12;\n" +
+	"\n" +
+	"next_steps\x18\x01 \x03(\v2\x1c.zitadel.session.v2.NextStepR\tnextSteps\"\xd3\x01\n" +
 	"\bNextStep\x12\x16\n" +
 	"\x06factor\x18\x01 \x01(\tR\x06factor\x12\x10\n" +
 	"\x03why\x18\x02 \x01(\tR\x03why\x12\x14\n" +
@@ -406,28 +458,30 @@ func file_zitadel_session_v2_assurance_proto_rawDescGZIP() []byte {
 	return file_zitadel_session_v2_assurance_proto_rawDescData
 }
 
-var file_zitadel_session_v2_assurance_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_zitadel_session_v2_assurance_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_zitadel_session_v2_assurance_proto_goTypes = []any{
 	(*Assurance)(nil),                      // 0: zitadel.session.v2.Assurance
 	(*Requirement)(nil),                    // 1: zitadel.session.v2.Requirement
 	(*InsufficientUserAuthentication)(nil), // 2: zitadel.session.v2.InsufficientUserAuthentication
-	(*NextStep)(nil),                       // 3: zitadel.session.v2.NextStep
-	nil,                                    // 4: zitadel.session.v2.Requirement.MaxAgeEntry
-	(*timestamppb.Timestamp)(nil),          // 5: google.protobuf.Timestamp
-	(UserVerificationRequirement)(0),       // 6: zitadel.session.v2.UserVerificationRequirement
-	(*durationpb.Duration)(nil),            // 7: google.protobuf.Duration
+	(*Alternatives)(nil),                   // 3: zitadel.session.v2.Alternatives
+	(*NextStep)(nil),                       // 4: zitadel.session.v2.NextStep
+	nil,                                    // 5: zitadel.session.v2.Requirement.MaxAgeEntry
+	(*timestamppb.Timestamp)(nil),          // 6: google.protobuf.Timestamp
+	(UserVerificationRequirement)(0),       // 7: zitadel.session.v2.UserVerificationRequirement
+	(*durationpb.Duration)(nil),            // 8: google.protobuf.Duration
 }
 var file_zitadel_session_v2_assurance_proto_depIdxs = []int32{
-	5, // 0: zitadel.session.v2.Assurance.auth_time:type_name -> google.protobuf.Timestamp
-	4, // 1: zitadel.session.v2.Requirement.max_age:type_name -> zitadel.session.v2.Requirement.MaxAgeEntry
-	3, // 2: zitadel.session.v2.InsufficientUserAuthentication.next_steps:type_name -> zitadel.session.v2.NextStep
-	6, // 3: zitadel.session.v2.NextStep.user_verification_requirement:type_name -> zitadel.session.v2.UserVerificationRequirement
-	7, // 4: zitadel.session.v2.Requirement.MaxAgeEntry.value:type_name -> google.protobuf.Duration
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	6, // 0: zitadel.session.v2.Assurance.auth_time:type_name -> google.protobuf.Timestamp
+	5, // 1: zitadel.session.v2.Requirement.max_age:type_name -> zitadel.session.v2.Requirement.MaxAgeEntry
+	4, // 2: zitadel.session.v2.InsufficientUserAuthentication.next_steps:type_name -> zitadel.session.v2.NextStep
+	4, // 3: zitadel.session.v2.Alternatives.next_steps:type_name -> zitadel.session.v2.NextStep
+	7, // 4: zitadel.session.v2.NextStep.user_verification_requirement:type_name -> zitadel.session.v2.UserVerificationRequirement
+	8, // 5: zitadel.session.v2.Requirement.MaxAgeEntry.value:type_name -> google.protobuf.Duration
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_zitadel_session_v2_assurance_proto_init() }
@@ -444,7 +498,7 @@ func file_zitadel_session_v2_assurance_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_zitadel_session_v2_assurance_proto_rawDesc), len(file_zitadel_session_v2_assurance_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -515,6 +515,139 @@ var _ interface {
 	ErrorName() string
 } = InsufficientUserAuthenticationValidationError{}
 
+// Validate checks the field values on Alternatives with the rules defined in
+// the proto definition for this message. If any rules are violated, the first
+// error encountered is returned, or nil if there are no violations.
+func (m *Alternatives) Validate() error {
+	return m.validate(false)
+}
+
+// ValidateAll checks the field values on Alternatives with the rules defined
+// in the proto definition for this message. If any rules are violated, the
+// result is a list of violation errors wrapped in AlternativesMultiError, or
+// nil if none found.
+func (m *Alternatives) ValidateAll() error {
+	return m.validate(true)
+}
+
+func (m *Alternatives) validate(all bool) error {
+	if m == nil {
+		return nil
+	}
+
+	var errors []error
+
+	for idx, item := range m.GetNextSteps() {
+		_, _ = idx, item
+
+		if all {
+			switch v := interface{}(item).(type) {
+			case interface{ ValidateAll() error }:
+				if err := v.ValidateAll(); err != nil {
+					errors = append(errors, AlternativesValidationError{
+						field:  fmt.Sprintf("NextSteps[%v]", idx),
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			case interface{ Validate() error }:
+				if err := v.Validate(); err != nil {
+					errors = append(errors, AlternativesValidationError{
+						field:  fmt.Sprintf("NextSteps[%v]", idx),
+						reason: "embedded message failed validation",
+						cause:  err,
+					})
+				}
+			}
+		} else if v, ok := interface{}(item).(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return AlternativesValidationError{
+					field:  fmt.Sprintf("NextSteps[%v]", idx),
+					reason: "embedded message failed validation",
+					cause:  err,
+				}
+			}
+		}
+
+	}
+
+	if len(errors) > 0 {
+		return AlternativesMultiError(errors)
+	}
+
+	return nil
+}
+
+// AlternativesMultiError is an error wrapping multiple validation errors
+// returned by Alternatives.ValidateAll() if the designated constraints aren't met.
+type AlternativesMultiError []error
+
+// Error returns a concatenation of all the error messages it wraps.
+func (m AlternativesMultiError) Error() string {
+	msgs := make([]string, 0, len(m))
+	for _, err := range m {
+		msgs = append(msgs, err.Error())
+	}
+	return strings.Join(msgs, "; ")
+}
+
+// AllErrors returns a list of validation violation errors.
+func (m AlternativesMultiError) AllErrors() []error { return m }
+
+// AlternativesValidationError is the validation error returned by
+// Alternatives.Validate if the designated constraints aren't met.
+type AlternativesValidationError struct {
+	field  string
+	reason string
+	cause  error
+	key    bool
+}
+
+// Field function returns field value.
+func (e AlternativesValidationError) Field() string { return e.field }
+
+// Reason function returns reason value.
+func (e AlternativesValidationError) Reason() string { return e.reason }
+
+// Cause function returns cause value.
+func (e AlternativesValidationError) Cause() error { return e.cause }
+
+// Key function returns key value.
+func (e AlternativesValidationError) Key() bool { return e.key }
+
+// ErrorName returns error name.
+func (e AlternativesValidationError) ErrorName() string { return "AlternativesValidationError" }
+
+// Error satisfies the builtin error interface
+func (e AlternativesValidationError) Error() string {
+	cause := ""
+	if e.cause != nil {
+		cause = fmt.Sprintf(" | caused by: %v", e.cause)
+	}
+
+	key := ""
+	if e.key {
+		key = "key for "
+	}
+
+	return fmt.Sprintf(
+		"invalid %sAlternatives.%s: %s%s",
+		key,
+		e.field,
+		e.reason,
+		cause)
+}
+
+var _ error = AlternativesValidationError{}
+
+var _ interface {
+	Field() string
+	Reason() string
+	Key() bool
+	Cause() error
+	ErrorName() string
+} = AlternativesValidationError{}
+
 // Validate checks the field values on NextStep with the rules defined in the
 // proto definition for this message. If any rules are violated, the first
 // error encountered is returned, or nil if there are no violations.

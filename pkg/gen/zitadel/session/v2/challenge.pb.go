@@ -156,9 +156,14 @@ type Challenges struct {
 	// The code, when its return was asked for.
 	OtpSms *string `protobuf:"bytes,2,opt,name=otp_sms,json=otpSms,proto3,oneof" json:"otp_sms,omitempty"`
 	// The code, when its return was asked for.
-	OtpEmail      *string `protobuf:"bytes,3,opt,name=otp_email,json=otpEmail,proto3,oneof" json:"otp_email,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	OtpEmail *string `protobuf:"bytes,3,opt,name=otp_email,json=otpEmail,proto3,oneof" json:"otp_email,omitempty"`
+	// What the text message that was sent is estimated to cost, in millionths of a US dollar.
+	// Absent where none was sent, and where the deployment has no prices of its own.
+	OtpSmsEstimatedPriceUsdMicros *int64 `protobuf:"varint,1000,opt,name=otp_sms_estimated_price_usd_micros,json=otpSmsEstimatedPriceUsdMicros,proto3,oneof" json:"otp_sms_estimated_price_usd_micros,omitempty"`
+	// The same of the mail that was sent.
+	OtpEmailEstimatedPriceUsdMicros *int64 `protobuf:"varint,1001,opt,name=otp_email_estimated_price_usd_micros,json=otpEmailEstimatedPriceUsdMicros,proto3,oneof" json:"otp_email_estimated_price_usd_micros,omitempty"`
+	unknownFields                   protoimpl.UnknownFields
+	sizeCache                       protoimpl.SizeCache
 }
 
 func (x *Challenges) Reset() {
@@ -210,6 +215,20 @@ func (x *Challenges) GetOtpEmail() string {
 		return *x.OtpEmail
 	}
 	return ""
+}
+
+func (x *Challenges) GetOtpSmsEstimatedPriceUsdMicros() int64 {
+	if x != nil && x.OtpSmsEstimatedPriceUsdMicros != nil {
+		return *x.OtpSmsEstimatedPriceUsdMicros
+	}
+	return 0
+}
+
+func (x *Challenges) GetOtpEmailEstimatedPriceUsdMicros() int64 {
+	if x != nil && x.OtpEmailEstimatedPriceUsdMicros != nil {
+		return *x.OtpEmailEstimatedPriceUsdMicros
+	}
+	return 0
 }
 
 // WebAuthN asks for an assertion challenge.
@@ -566,20 +585,24 @@ const file_zitadel_session_v2_challenge_proto_rawDesc = "" +
 	"\n" +
 	"\b_otp_smsB\f\n" +
 	"\n" +
-	"_otp_email\"\xb8\x02\n" +
+	"_otp_email\"\xae\x04\n" +
 	"\n" +
 	"Challenges\x12J\n" +
 	"\n" +
 	"web_auth_n\x18\x01 \x01(\v2'.zitadel.session.v2.Challenges.WebAuthNH\x00R\bwebAuthN\x88\x01\x01\x12\x1c\n" +
 	"\aotp_sms\x18\x02 \x01(\tH\x01R\x06otpSms\x88\x01\x01\x12 \n" +
-	"\totp_email\x18\x03 \x01(\tH\x02R\botpEmail\x88\x01\x01\x1au\n" +
+	"\totp_email\x18\x03 \x01(\tH\x02R\botpEmail\x88\x01\x01\x12O\n" +
+	"\"otp_sms_estimated_price_usd_micros\x18\xe8\a \x01(\x03H\x03R\x1dotpSmsEstimatedPriceUsdMicros\x88\x01\x01\x12S\n" +
+	"$otp_email_estimated_price_usd_micros\x18\xe9\a \x01(\x03H\x04R\x1fotpEmailEstimatedPriceUsdMicros\x88\x01\x01\x1au\n" +
 	"\bWebAuthN\x12i\n" +
 	"%public_key_credential_request_options\x18\x01 \x01(\v2\x17.google.protobuf.StructR!publicKeyCredentialRequestOptionsB\r\n" +
 	"\v_web_auth_nB\n" +
 	"\n" +
 	"\b_otp_smsB\f\n" +
 	"\n" +
-	"_otp_email*\xd4\x01\n" +
+	"_otp_emailB%\n" +
+	"#_otp_sms_estimated_price_usd_microsB'\n" +
+	"%_otp_email_estimated_price_usd_micros*\xd4\x01\n" +
 	"\x1bUserVerificationRequirement\x12-\n" +
 	")USER_VERIFICATION_REQUIREMENT_UNSPECIFIED\x10\x00\x12*\n" +
 	"&USER_VERIFICATION_REQUIREMENT_REQUIRED\x10\x01\x12+\n" +

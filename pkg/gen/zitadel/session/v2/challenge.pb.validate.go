@@ -299,6 +299,14 @@ func (m *Challenges) validate(all bool) error {
 		// no validation rules for OtpEmail
 	}
 
+	if m.OtpSmsEstimatedPriceUsdMicros != nil {
+		// no validation rules for OtpSmsEstimatedPriceUsdMicros
+	}
+
+	if m.OtpEmailEstimatedPriceUsdMicros != nil {
+		// no validation rules for OtpEmailEstimatedPriceUsdMicros
+	}
+
 	if len(errors) > 0 {
 		return ChallengesMultiError(errors)
 	}

@@ -403,8 +403,11 @@ type SetEmailResponse struct {
 	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
 	// The code, when its return was asked for.
 	VerificationCode *string `protobuf:"bytes,2,opt,name=verification_code,json=verificationCode,proto3,oneof" json:"verification_code,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What the message that was sent is estimated to cost, in millionths of a US dollar. Absent
+	// where none was sent, and where the deployment has no prices of its own.
+	EstimatedPriceUsdMicros *int64 `protobuf:"varint,1000,opt,name=estimated_price_usd_micros,json=estimatedPriceUsdMicros,proto3,oneof" json:"estimated_price_usd_micros,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
 }
 
 func (x *SetEmailResponse) Reset() {
@@ -449,6 +452,13 @@ func (x *SetEmailResponse) GetVerificationCode() string {
 		return *x.VerificationCode
 	}
 	return ""
+}
+
+func (x *SetEmailResponse) GetEstimatedPriceUsdMicros() int64 {
+	if x != nil && x.EstimatedPriceUsdMicros != nil {
+		return *x.EstimatedPriceUsdMicros
+	}
+	return 0
 }
 
 // SendEmailCodeRequest asks for a code that verifies a user's e-mail address.
@@ -554,8 +564,11 @@ type SendEmailCodeResponse struct {
 	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
 	// The code, when its return was asked for.
 	VerificationCode *string `protobuf:"bytes,2,opt,name=verification_code,json=verificationCode,proto3,oneof" json:"verification_code,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What the message that was sent is estimated to cost, in millionths of a US dollar. Absent
+	// where none was sent, and where the deployment has no prices of its own.
+	EstimatedPriceUsdMicros *int64 `protobuf:"varint,1000,opt,name=estimated_price_usd_micros,json=estimatedPriceUsdMicros,proto3,oneof" json:"estimated_price_usd_micros,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
 }
 
 func (x *SendEmailCodeResponse) Reset() {
@@ -600,6 +613,13 @@ func (x *SendEmailCodeResponse) GetVerificationCode() string {
 		return *x.VerificationCode
 	}
 	return ""
+}
+
+func (x *SendEmailCodeResponse) GetEstimatedPriceUsdMicros() int64 {
+	if x != nil && x.EstimatedPriceUsdMicros != nil {
+		return *x.EstimatedPriceUsdMicros
+	}
+	return 0
 }
 
 // ResendEmailCodeRequest asks for another code, which takes the place of the last one.
@@ -705,8 +725,11 @@ type ResendEmailCodeResponse struct {
 	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
 	// The code, when its return was asked for.
 	VerificationCode *string `protobuf:"bytes,2,opt,name=verification_code,json=verificationCode,proto3,oneof" json:"verification_code,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What the message that was sent is estimated to cost, in millionths of a US dollar. Absent
+	// where none was sent, and where the deployment has no prices of its own.
+	EstimatedPriceUsdMicros *int64 `protobuf:"varint,1000,opt,name=estimated_price_usd_micros,json=estimatedPriceUsdMicros,proto3,oneof" json:"estimated_price_usd_micros,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
 }
 
 func (x *ResendEmailCodeResponse) Reset() {
@@ -751,6 +774,13 @@ func (x *ResendEmailCodeResponse) GetVerificationCode() string {
 		return *x.VerificationCode
 	}
 	return ""
+}
+
+func (x *ResendEmailCodeResponse) GetEstimatedPriceUsdMicros() int64 {
+	if x != nil && x.EstimatedPriceUsdMicros != nil {
+		return *x.EstimatedPriceUsdMicros
+	}
+	return 0
 }
 
 // VerifyEmailRequest proves a user's access to their e-mail address.
@@ -886,33 +916,39 @@ const file_zitadel_user_v2_email_proto_rawDesc = "" +
 	"returnCode\x12*\n" +
 	"\vis_verified\x18\x05 \x01(\bB\a\xfaB\x04j\x02\b\x01H\x00R\n" +
 	"isVerifiedB\x0e\n" +
-	"\fverification\"\x90\x01\n" +
+	"\fverification\"\xf2\x01\n" +
 	"\x10SetEmailResponse\x124\n" +
 	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x120\n" +
-	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01B\x14\n" +
-	"\x12_verification_code\"\xe7\x01\n" +
+	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01\x12A\n" +
+	"\x1aestimated_price_usd_micros\x18\xe8\a \x01(\x03H\x01R\x17estimatedPriceUsdMicros\x88\x01\x01B\x14\n" +
+	"\x12_verification_codeB\x1d\n" +
+	"\x1b_estimated_price_usd_micros\"\xe7\x01\n" +
 	"\x14SendEmailCodeRequest\x12#\n" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x12I\n" +
 	"\tsend_code\x18\x02 \x01(\v2*.zitadel.user.v2.SendEmailVerificationCodeH\x00R\bsendCode\x12O\n" +
 	"\vreturn_code\x18\x03 \x01(\v2,.zitadel.user.v2.ReturnEmailVerificationCodeH\x00R\n" +
 	"returnCodeB\x0e\n" +
-	"\fverification\"\x95\x01\n" +
+	"\fverification\"\xf7\x01\n" +
 	"\x15SendEmailCodeResponse\x124\n" +
 	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x120\n" +
-	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01B\x14\n" +
-	"\x12_verification_code\"\xe9\x01\n" +
+	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01\x12A\n" +
+	"\x1aestimated_price_usd_micros\x18\xe8\a \x01(\x03H\x01R\x17estimatedPriceUsdMicros\x88\x01\x01B\x14\n" +
+	"\x12_verification_codeB\x1d\n" +
+	"\x1b_estimated_price_usd_micros\"\xe9\x01\n" +
 	"\x16ResendEmailCodeRequest\x12#\n" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x12I\n" +
 	"\tsend_code\x18\x02 \x01(\v2*.zitadel.user.v2.SendEmailVerificationCodeH\x00R\bsendCode\x12O\n" +
 	"\vreturn_code\x18\x03 \x01(\v2,.zitadel.user.v2.ReturnEmailVerificationCodeH\x00R\n" +
 	"returnCodeB\x0e\n" +
-	"\fverification\"\x97\x01\n" +
+	"\fverification\"\xf9\x01\n" +
 	"\x17ResendEmailCodeResponse\x124\n" +
 	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x120\n" +
-	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01B\x14\n" +
-	"\x12_verification_code\"q\n" +
+	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01\x12A\n" +
+	"\x1aestimated_price_usd_micros\x18\xe8\a \x01(\x03H\x01R\x17estimatedPriceUsdMicros\x88\x01\x01B\x14\n" +
+	"\x12_verification_codeB\x1d\n" +
+	"\x1b_estimated_price_usd_micros\"q\n" +
 	"\x12VerifyEmailRequest\x12#\n" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x126\n" +

@@ -979,6 +979,10 @@ func (m *SetEmailResponse) validate(all bool) error {
 		// no validation rules for VerificationCode
 	}
 
+	if m.EstimatedPriceUsdMicros != nil {
+		// no validation rules for EstimatedPriceUsdMicros
+	}
+
 	if len(errors) > 0 {
 		return SetEmailResponseMultiError(errors)
 	}
@@ -1310,6 +1314,10 @@ func (m *SendEmailCodeResponse) validate(all bool) error {
 
 	if m.VerificationCode != nil {
 		// no validation rules for VerificationCode
+	}
+
+	if m.EstimatedPriceUsdMicros != nil {
+		// no validation rules for EstimatedPriceUsdMicros
 	}
 
 	if len(errors) > 0 {
@@ -1645,6 +1653,10 @@ func (m *ResendEmailCodeResponse) validate(all bool) error {
 
 	if m.VerificationCode != nil {
 		// no validation rules for VerificationCode
+	}
+
+	if m.EstimatedPriceUsdMicros != nil {
+		// no validation rules for EstimatedPriceUsdMicros
 	}
 
 	if len(errors) > 0 {

@@ -843,9 +843,12 @@ type CreatePasskeyRegistrationLinkResponse struct {
 	// The state of the record.
 	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
 	// The code, when its return was asked for.
-	Code          *PasskeyRegistrationCode `protobuf:"bytes,2,opt,name=code,proto3,oneof" json:"code,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Code *PasskeyRegistrationCode `protobuf:"bytes,2,opt,name=code,proto3,oneof" json:"code,omitempty"`
+	// What the mail that was sent is estimated to cost, in millionths of a US dollar. Absent where
+	// none was sent, and where the deployment has no prices of its own.
+	EstimatedPriceUsdMicros *int64 `protobuf:"varint,1000,opt,name=estimated_price_usd_micros,json=estimatedPriceUsdMicros,proto3,oneof" json:"estimated_price_usd_micros,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
 }
 
 func (x *CreatePasskeyRegistrationLinkResponse) Reset() {
@@ -890,6 +893,13 @@ func (x *CreatePasskeyRegistrationLinkResponse) GetCode() *PasskeyRegistrationCo
 		return x.Code
 	}
 	return nil
+}
+
+func (x *CreatePasskeyRegistrationLinkResponse) GetEstimatedPriceUsdMicros() int64 {
+	if x != nil && x.EstimatedPriceUsdMicros != nil {
+		return *x.EstimatedPriceUsdMicros
+	}
+	return 0
 }
 
 var File_zitadel_user_v2_passkey_proto protoreflect.FileDescriptor
@@ -954,11 +964,13 @@ const file_zitadel_user_v2_passkey_proto_rawDesc = "" +
 	"\furl_template\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01H\x00R\vurlTemplate\x88\x01\x01B\x0f\n" +
 	"\r_url_template\"\x1f\n" +
-	"\x1dReturnPasskeyRegistrationCode\"\xa9\x01\n" +
+	"\x1dReturnPasskeyRegistrationCode\"\x8b\x02\n" +
 	"%CreatePasskeyRegistrationLinkResponse\x124\n" +
 	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x12A\n" +
-	"\x04code\x18\x02 \x01(\v2(.zitadel.user.v2.PasskeyRegistrationCodeH\x00R\x04code\x88\x01\x01B\a\n" +
-	"\x05_code*\x8b\x01\n" +
+	"\x04code\x18\x02 \x01(\v2(.zitadel.user.v2.PasskeyRegistrationCodeH\x00R\x04code\x88\x01\x01\x12A\n" +
+	"\x1aestimated_price_usd_micros\x18\xe8\a \x01(\x03H\x01R\x17estimatedPriceUsdMicros\x88\x01\x01B\a\n" +
+	"\x05_codeB\x1d\n" +
+	"\x1b_estimated_price_usd_micros*\x8b\x01\n" +
 	"\x14PasskeyAuthenticator\x12%\n" +
 	"!PASSKEY_AUTHENTICATOR_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1ePASSKEY_AUTHENTICATOR_PLATFORM\x10\x01\x12(\n" +

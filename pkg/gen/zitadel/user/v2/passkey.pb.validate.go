@@ -1929,6 +1929,10 @@ func (m *CreatePasskeyRegistrationLinkResponse) validate(all bool) error {
 
 	}
 
+	if m.EstimatedPriceUsdMicros != nil {
+		// no validation rules for EstimatedPriceUsdMicros
+	}
+
 	if len(errors) > 0 {
 		return CreatePasskeyRegistrationLinkResponseMultiError(errors)
 	}

@@ -395,8 +395,11 @@ type SetPhoneResponse struct {
 	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
 	// The code, when its return was asked for.
 	VerificationCode *string `protobuf:"bytes,2,opt,name=verification_code,json=verificationCode,proto3,oneof" json:"verification_code,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What the message that was sent is estimated to cost, in millionths of a US dollar. Absent
+	// where none was sent, and where the deployment has no prices of its own.
+	EstimatedPriceUsdMicros *int64 `protobuf:"varint,1000,opt,name=estimated_price_usd_micros,json=estimatedPriceUsdMicros,proto3,oneof" json:"estimated_price_usd_micros,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
 }
 
 func (x *SetPhoneResponse) Reset() {
@@ -441,6 +444,13 @@ func (x *SetPhoneResponse) GetVerificationCode() string {
 		return *x.VerificationCode
 	}
 	return ""
+}
+
+func (x *SetPhoneResponse) GetEstimatedPriceUsdMicros() int64 {
+	if x != nil && x.EstimatedPriceUsdMicros != nil {
+		return *x.EstimatedPriceUsdMicros
+	}
+	return 0
 }
 
 // RemovePhoneRequest names the user whose phone number is to be removed.
@@ -638,8 +648,11 @@ type ResendPhoneCodeResponse struct {
 	Details *v2.Details `protobuf:"bytes,1,opt,name=details,proto3" json:"details,omitempty"`
 	// The code, when its return was asked for.
 	VerificationCode *string `protobuf:"bytes,2,opt,name=verification_code,json=verificationCode,proto3,oneof" json:"verification_code,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What the message that was sent is estimated to cost, in millionths of a US dollar. Absent
+	// where none was sent, and where the deployment has no prices of its own.
+	EstimatedPriceUsdMicros *int64 `protobuf:"varint,1000,opt,name=estimated_price_usd_micros,json=estimatedPriceUsdMicros,proto3,oneof" json:"estimated_price_usd_micros,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
 }
 
 func (x *ResendPhoneCodeResponse) Reset() {
@@ -684,6 +697,13 @@ func (x *ResendPhoneCodeResponse) GetVerificationCode() string {
 		return *x.VerificationCode
 	}
 	return ""
+}
+
+func (x *ResendPhoneCodeResponse) GetEstimatedPriceUsdMicros() int64 {
+	if x != nil && x.EstimatedPriceUsdMicros != nil {
+		return *x.EstimatedPriceUsdMicros
+	}
+	return 0
 }
 
 // VerifyPhoneRequest proves a user's access to their phone.
@@ -818,11 +838,13 @@ const file_zitadel_user_v2_phone_proto_rawDesc = "" +
 	"returnCode\x12*\n" +
 	"\vis_verified\x18\x05 \x01(\bB\a\xfaB\x04j\x02\b\x01H\x00R\n" +
 	"isVerifiedB\x0e\n" +
-	"\fverification\"\x90\x01\n" +
+	"\fverification\"\xf2\x01\n" +
 	"\x10SetPhoneResponse\x124\n" +
 	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x120\n" +
-	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01B\x14\n" +
-	"\x12_verification_code\"9\n" +
+	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01\x12A\n" +
+	"\x1aestimated_price_usd_micros\x18\xe8\a \x01(\x03H\x01R\x17estimatedPriceUsdMicros\x88\x01\x01B\x14\n" +
+	"\x12_verification_codeB\x1d\n" +
+	"\x1b_estimated_price_usd_micros\"9\n" +
 	"\x12RemovePhoneRequest\x12#\n" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\"K\n" +
@@ -834,11 +856,13 @@ const file_zitadel_user_v2_phone_proto_rawDesc = "" +
 	"\tsend_code\x18\x03 \x01(\v2*.zitadel.user.v2.SendPhoneVerificationCodeH\x00R\bsendCode\x12O\n" +
 	"\vreturn_code\x18\x04 \x01(\v2,.zitadel.user.v2.ReturnPhoneVerificationCodeH\x00R\n" +
 	"returnCodeB\x0e\n" +
-	"\fverification\"\x97\x01\n" +
+	"\fverification\"\xf9\x01\n" +
 	"\x17ResendPhoneCodeResponse\x124\n" +
 	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x120\n" +
-	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01B\x14\n" +
-	"\x12_verification_code\"q\n" +
+	"\x11verification_code\x18\x02 \x01(\tH\x00R\x10verificationCode\x88\x01\x01\x12A\n" +
+	"\x1aestimated_price_usd_micros\x18\xe8\a \x01(\x03H\x01R\x17estimatedPriceUsdMicros\x88\x01\x01B\x14\n" +
+	"\x12_verification_codeB\x1d\n" +
+	"\x1b_estimated_price_usd_micros\"q\n" +
 	"\x12VerifyPhoneRequest\x12#\n" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\x126\n" +

@@ -851,6 +851,10 @@ func (m *SetPhoneResponse) validate(all bool) error {
 		// no validation rules for VerificationCode
 	}
 
+	if m.EstimatedPriceUsdMicros != nil {
+		// no validation rules for EstimatedPriceUsdMicros
+	}
+
 	if len(errors) > 0 {
 		return SetPhoneResponseMultiError(errors)
 	}
@@ -1426,6 +1430,10 @@ func (m *ResendPhoneCodeResponse) validate(all bool) error {
 
 	if m.VerificationCode != nil {
 		// no validation rules for VerificationCode
+	}
+
+	if m.EstimatedPriceUsdMicros != nil {
+		// no validation rules for EstimatedPriceUsdMicros
 	}
 
 	if len(errors) > 0 {

@@ -204,9 +204,14 @@ type AddHumanUserResponse struct {
 	// Code that verifies the e-mail address, when its return was asked for.
 	EmailCode *string `protobuf:"bytes,3,opt,name=email_code,json=emailCode,proto3,oneof" json:"email_code,omitempty"`
 	// Code that verifies the phone number, when its return was asked for.
-	PhoneCode     *string `protobuf:"bytes,4,opt,name=phone_code,json=phoneCode,proto3,oneof" json:"phone_code,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	PhoneCode *string `protobuf:"bytes,4,opt,name=phone_code,json=phoneCode,proto3,oneof" json:"phone_code,omitempty"`
+	// What the mail that was sent to verify the address is estimated to cost, in millionths of a
+	// US dollar. Absent where none was sent, and where the deployment has no prices of its own.
+	EmailEstimatedPriceUsdMicros *int64 `protobuf:"varint,1000,opt,name=email_estimated_price_usd_micros,json=emailEstimatedPriceUsdMicros,proto3,oneof" json:"email_estimated_price_usd_micros,omitempty"`
+	// The same of the text message that was sent to verify the number.
+	PhoneEstimatedPriceUsdMicros *int64 `protobuf:"varint,1001,opt,name=phone_estimated_price_usd_micros,json=phoneEstimatedPriceUsdMicros,proto3,oneof" json:"phone_estimated_price_usd_micros,omitempty"`
+	unknownFields                protoimpl.UnknownFields
+	sizeCache                    protoimpl.SizeCache
 }
 
 func (x *AddHumanUserResponse) Reset() {
@@ -265,6 +270,20 @@ func (x *AddHumanUserResponse) GetPhoneCode() string {
 		return *x.PhoneCode
 	}
 	return ""
+}
+
+func (x *AddHumanUserResponse) GetEmailEstimatedPriceUsdMicros() int64 {
+	if x != nil && x.EmailEstimatedPriceUsdMicros != nil {
+		return *x.EmailEstimatedPriceUsdMicros
+	}
+	return 0
+}
+
+func (x *AddHumanUserResponse) GetPhoneEstimatedPriceUsdMicros() int64 {
+	if x != nil && x.PhoneEstimatedPriceUsdMicros != nil {
+		return *x.PhoneEstimatedPriceUsdMicros
+	}
+	return 0
 }
 
 // CreateUserRequest describes the user to create.
@@ -401,9 +420,14 @@ type CreateUserResponse struct {
 	// Code that verifies the e-mail address, when its return was asked for.
 	EmailCode *string `protobuf:"bytes,3,opt,name=email_code,json=emailCode,proto3,oneof" json:"email_code,omitempty"`
 	// Code that verifies the phone number, when its return was asked for.
-	PhoneCode     *string `protobuf:"bytes,4,opt,name=phone_code,json=phoneCode,proto3,oneof" json:"phone_code,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	PhoneCode *string `protobuf:"bytes,4,opt,name=phone_code,json=phoneCode,proto3,oneof" json:"phone_code,omitempty"`
+	// What the mail that was sent to verify the address is estimated to cost, in millionths of a
+	// US dollar. Absent where none was sent, and where the deployment has no prices of its own.
+	EmailEstimatedPriceUsdMicros *int64 `protobuf:"varint,1000,opt,name=email_estimated_price_usd_micros,json=emailEstimatedPriceUsdMicros,proto3,oneof" json:"email_estimated_price_usd_micros,omitempty"`
+	// The same of the text message that was sent to verify the number.
+	PhoneEstimatedPriceUsdMicros *int64 `protobuf:"varint,1001,opt,name=phone_estimated_price_usd_micros,json=phoneEstimatedPriceUsdMicros,proto3,oneof" json:"phone_estimated_price_usd_micros,omitempty"`
+	unknownFields                protoimpl.UnknownFields
+	sizeCache                    protoimpl.SizeCache
 }
 
 func (x *CreateUserResponse) Reset() {
@@ -462,6 +486,20 @@ func (x *CreateUserResponse) GetPhoneCode() string {
 		return *x.PhoneCode
 	}
 	return ""
+}
+
+func (x *CreateUserResponse) GetEmailEstimatedPriceUsdMicros() int64 {
+	if x != nil && x.EmailEstimatedPriceUsdMicros != nil {
+		return *x.EmailEstimatedPriceUsdMicros
+	}
+	return 0
+}
+
+func (x *CreateUserResponse) GetPhoneEstimatedPriceUsdMicros() int64 {
+	if x != nil && x.PhoneEstimatedPriceUsdMicros != nil {
+		return *x.PhoneEstimatedPriceUsdMicros
+	}
+	return 0
 }
 
 // GetUserByIDRequest names the user to read.
@@ -792,9 +830,14 @@ type UpdateHumanUserResponse struct {
 	// Code that verifies the e-mail address, when its return was asked for.
 	EmailCode *string `protobuf:"bytes,2,opt,name=email_code,json=emailCode,proto3,oneof" json:"email_code,omitempty"`
 	// Code that verifies the phone number, when its return was asked for.
-	PhoneCode     *string `protobuf:"bytes,3,opt,name=phone_code,json=phoneCode,proto3,oneof" json:"phone_code,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	PhoneCode *string `protobuf:"bytes,3,opt,name=phone_code,json=phoneCode,proto3,oneof" json:"phone_code,omitempty"`
+	// What the mail that was sent to verify the address is estimated to cost, in millionths of a
+	// US dollar. Absent where none was sent, and where the deployment has no prices of its own.
+	EmailEstimatedPriceUsdMicros *int64 `protobuf:"varint,1000,opt,name=email_estimated_price_usd_micros,json=emailEstimatedPriceUsdMicros,proto3,oneof" json:"email_estimated_price_usd_micros,omitempty"`
+	// The same of the text message that was sent to verify the number.
+	PhoneEstimatedPriceUsdMicros *int64 `protobuf:"varint,1001,opt,name=phone_estimated_price_usd_micros,json=phoneEstimatedPriceUsdMicros,proto3,oneof" json:"phone_estimated_price_usd_micros,omitempty"`
+	unknownFields                protoimpl.UnknownFields
+	sizeCache                    protoimpl.SizeCache
 }
 
 func (x *UpdateHumanUserResponse) Reset() {
@@ -846,6 +889,20 @@ func (x *UpdateHumanUserResponse) GetPhoneCode() string {
 		return *x.PhoneCode
 	}
 	return ""
+}
+
+func (x *UpdateHumanUserResponse) GetEmailEstimatedPriceUsdMicros() int64 {
+	if x != nil && x.EmailEstimatedPriceUsdMicros != nil {
+		return *x.EmailEstimatedPriceUsdMicros
+	}
+	return 0
+}
+
+func (x *UpdateHumanUserResponse) GetPhoneEstimatedPriceUsdMicros() int64 {
+	if x != nil && x.PhoneEstimatedPriceUsdMicros != nil {
+		return *x.PhoneEstimatedPriceUsdMicros
+	}
+	return 0
 }
 
 // LockUserRequest names the user to lock.
@@ -1641,16 +1698,20 @@ const file_zitadel_user_v2_user_service_proto_rawDesc = "" +
 	"\n" +
 	"\b_user_idB\v\n" +
 	"\t_usernameB\x0e\n" +
-	"\f_totp_secretJ\x04\b\x03\x10\x04R\forganisation\"\xcb\x01\n" +
+	"\f_totp_secretJ\x04\b\x03\x10\x04R\forganisation\"\xb1\x03\n" +
 	"\x14AddHumanUserResponse\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x124\n" +
 	"\adetails\x18\x02 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x12\"\n" +
 	"\n" +
 	"email_code\x18\x03 \x01(\tH\x00R\temailCode\x88\x01\x01\x12\"\n" +
 	"\n" +
-	"phone_code\x18\x04 \x01(\tH\x01R\tphoneCode\x88\x01\x01B\r\n" +
+	"phone_code\x18\x04 \x01(\tH\x01R\tphoneCode\x88\x01\x01\x12L\n" +
+	" email_estimated_price_usd_micros\x18\xe8\a \x01(\x03H\x02R\x1cemailEstimatedPriceUsdMicros\x88\x01\x01\x12L\n" +
+	" phone_estimated_price_usd_micros\x18\xe9\a \x01(\x03H\x03R\x1cphoneEstimatedPriceUsdMicros\x88\x01\x01B\r\n" +
 	"\v_email_codeB\r\n" +
-	"\v_phone_code\"\xf1\b\n" +
+	"\v_phone_codeB#\n" +
+	"!_email_estimated_price_usd_microsB#\n" +
+	"!_phone_estimated_price_usd_micros\"\xf1\b\n" +
 	"\x11CreateUserRequest\x123\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x0eorganizationId\x12(\n" +
@@ -1685,16 +1746,20 @@ const file_zitadel_user_v2_user_service_proto_rawDesc = "" +
 	"\tuser_type\x12\x03\xf8B\x01B\n" +
 	"\n" +
 	"\b_user_idB\v\n" +
-	"\t_username\"\xcb\x01\n" +
+	"\t_username\"\xb1\x03\n" +
 	"\x12CreateUserResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12?\n" +
 	"\rcreation_date\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\fcreationDate\x12\"\n" +
 	"\n" +
 	"email_code\x18\x03 \x01(\tH\x00R\temailCode\x88\x01\x01\x12\"\n" +
 	"\n" +
-	"phone_code\x18\x04 \x01(\tH\x01R\tphoneCode\x88\x01\x01B\r\n" +
+	"phone_code\x18\x04 \x01(\tH\x01R\tphoneCode\x88\x01\x01\x12L\n" +
+	" email_estimated_price_usd_micros\x18\xe8\a \x01(\x03H\x02R\x1cemailEstimatedPriceUsdMicros\x88\x01\x01\x12L\n" +
+	" phone_estimated_price_usd_micros\x18\xe9\a \x01(\x03H\x03R\x1cphoneEstimatedPriceUsdMicros\x88\x01\x01B\r\n" +
 	"\v_email_codeB\r\n" +
-	"\v_phone_code\"M\n" +
+	"\v_phone_codeB#\n" +
+	"!_email_estimated_price_usd_microsB#\n" +
+	"!_phone_estimated_price_usd_micros\"M\n" +
 	"\x12GetUserByIDRequest\x12#\n" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userIdJ\x04\b\x02\x10\x03R\forganization\"v\n" +
@@ -1723,15 +1788,19 @@ const file_zitadel_user_v2_user_service_proto_rawDesc = "" +
 	"\b_profileB\b\n" +
 	"\x06_emailB\b\n" +
 	"\x06_phoneB\v\n" +
-	"\t_password\"\xb5\x01\n" +
+	"\t_password\"\x9b\x03\n" +
 	"\x17UpdateHumanUserResponse\x124\n" +
 	"\adetails\x18\x01 \x01(\v2\x1a.zitadel.object.v2.DetailsR\adetails\x12\"\n" +
 	"\n" +
 	"email_code\x18\x02 \x01(\tH\x00R\temailCode\x88\x01\x01\x12\"\n" +
 	"\n" +
-	"phone_code\x18\x03 \x01(\tH\x01R\tphoneCode\x88\x01\x01B\r\n" +
+	"phone_code\x18\x03 \x01(\tH\x01R\tphoneCode\x88\x01\x01\x12L\n" +
+	" email_estimated_price_usd_micros\x18\xe8\a \x01(\x03H\x02R\x1cemailEstimatedPriceUsdMicros\x88\x01\x01\x12L\n" +
+	" phone_estimated_price_usd_micros\x18\xe9\a \x01(\x03H\x03R\x1cphoneEstimatedPriceUsdMicros\x88\x01\x01B\r\n" +
 	"\v_email_codeB\r\n" +
-	"\v_phone_code\"6\n" +
+	"\v_phone_codeB#\n" +
+	"!_email_estimated_price_usd_microsB#\n" +
+	"!_phone_estimated_price_usd_micros\"6\n" +
 	"\x0fLockUserRequest\x12#\n" +
 	"\auser_id\x18\x01 \x01(\tB\n" +
 	"\xfaB\ar\x05\x10\x01\x18\xc8\x01R\x06userId\"H\n" +

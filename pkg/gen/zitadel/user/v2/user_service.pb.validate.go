@@ -536,6 +536,14 @@ func (m *AddHumanUserResponse) validate(all bool) error {
 		// no validation rules for PhoneCode
 	}
 
+	if m.EmailEstimatedPriceUsdMicros != nil {
+		// no validation rules for EmailEstimatedPriceUsdMicros
+	}
+
+	if m.PhoneEstimatedPriceUsdMicros != nil {
+		// no validation rules for PhoneEstimatedPriceUsdMicros
+	}
+
 	if len(errors) > 0 {
 		return AddHumanUserResponseMultiError(errors)
 	}
@@ -952,6 +960,14 @@ func (m *CreateUserResponse) validate(all bool) error {
 
 	if m.PhoneCode != nil {
 		// no validation rules for PhoneCode
+	}
+
+	if m.EmailEstimatedPriceUsdMicros != nil {
+		// no validation rules for EmailEstimatedPriceUsdMicros
+	}
+
+	if m.PhoneEstimatedPriceUsdMicros != nil {
+		// no validation rules for PhoneEstimatedPriceUsdMicros
 	}
 
 	if len(errors) > 0 {
@@ -1956,6 +1972,14 @@ func (m *UpdateHumanUserResponse) validate(all bool) error {
 
 	if m.PhoneCode != nil {
 		// no validation rules for PhoneCode
+	}
+
+	if m.EmailEstimatedPriceUsdMicros != nil {
+		// no validation rules for EmailEstimatedPriceUsdMicros
+	}
+
+	if m.PhoneEstimatedPriceUsdMicros != nil {
+		// no validation rules for PhoneEstimatedPriceUsdMicros
 	}
 
 	if len(errors) > 0 {
