@@ -20,6 +20,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/intent"
 	"github.com/stepup-auth/stepup/pkg/passkey"
 	"github.com/stepup-auth/stepup/pkg/sending"
+	"github.com/stepup-auth/stepup/pkg/sending/price"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/store"
 	"github.com/stepup-auth/stepup/pkg/table"
@@ -49,6 +50,7 @@ func complete() aggregates {
 	receipts := idempotency.Receipts{{
 		Name: idempotency.Name{1}, Body: [16]byte{2}, KeyID: "k1", At: now, Sequence: 3, Token: [16]byte{4}, Held: true,
 		Sealed: map[string][]byte{"sms": {5}}, Due: []sending.Due{{Purpose: sending.VerifyEmail, URLTemplate: "https://a.example/"}}, LeaseUntil: now,
+		Prices: map[sending.Channel]price.Micros{sending.SMS: 7},
 		Denied: &fault.Fault{Kind: fault.NotFound, ID: "ID", Text: "text", Bare: true, Counted: true, FailedAttempts: 6, RetryAfter: time.Second},
 	}}
 	all := aggregates{session: fullSession(), user: withKeys(fullKeys()...), intent: fullIntent()}
