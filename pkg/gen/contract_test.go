@@ -40,6 +40,7 @@ func TestFieldNumbersAreThoseOfTheContract(t *testing.T) {
 		"zitadel.session.v2.SetSessionRequest.lifetime":                                    6,
 		"zitadel.session.v2.CreateSessionRequest.lifetime":                                 5,
 		"zitadel.session.v2.Checks.recovery_code":                                          8,
+		"zitadel.object.v2.ListDetails.total_is_lower_bound":                               1000,
 		"zitadel.session.v2.Session.assurance":                                             1000,
 		"zitadel.session.v2.CreateSessionResponse.assurance":                               1000,
 		"zitadel.session.v2.SetSessionResponse.assurance":                                  1000,

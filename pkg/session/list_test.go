@@ -189,8 +189,8 @@ func TestListHasMoreThanOneBatchAndCutsAtAThousand(t *testing.T) {
 	seen := make(map[string]bool)
 	for offset := 0; offset < n; offset += 250 {
 		l := list(t, s, apptest.Admin(), session.Search{Offset: offset, Limit: 250})
-		if l.Total != n {
-			t.Fatalf("total %d, want %d", l.Total, n)
+		if last := offset+250 >= n; l.AtLeast == last || last != (l.Total == n) || l.Total <= offset+len(l.Sessions) && !last {
+			t.Fatalf("offset %d: total %d, at least: %t", offset, l.Total, l.AtLeast)
 		}
 		for i, v := range l.Sessions {
 			if i > 0 && v.Created.After(l.Sessions[i-1].Created) {
@@ -202,7 +202,7 @@ func TestListHasMoreThanOneBatchAndCutsAtAThousand(t *testing.T) {
 	if len(seen) != n {
 		t.Errorf("pages hold %d different sessions, want %d", len(seen), n)
 	}
-	if l := list(t, s, apptest.Admin(), session.Search{}); len(l.Sessions) != session.MaxPage || l.Total != n {
+	if l := list(t, s, apptest.Admin(), session.Search{}); len(l.Sessions) != session.MaxPage || l.Total <= session.MaxPage {
 		t.Errorf("%d rows of %d", len(l.Sessions), l.Total)
 	}
 }
