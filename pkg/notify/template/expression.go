@@ -45,7 +45,7 @@ func operand(n parse.Node, dot any) (expression, error) {
 	case *parse.StringNode:
 		return constant(n.Text), nil
 	case *parse.NumberNode:
-		if number, err := strconv.Atoi(n.Text); err == nil {
+		if number, err := strconv.Atoi(n.Text); err == nil && strconv.Itoa(number) == n.Text { // 010 is 8 to Go
 			return constant(number), nil
 		}
 	case *parse.PipeNode:
