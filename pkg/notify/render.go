@@ -24,7 +24,7 @@ type compiled func() (language, error)
 // NewRenderer reads the built-in templates and those of the operator, which may be
 // nil. A file of the operator replaces the built-in one of the same name, and a folder
 // with a new language must have all files that the folder "en" has. Every template of a
-// language that the operator touched is tried out: one that is missing, unknown,
+// language that the operator touched is compiled: one that is missing, unknown,
 // malformed, or that mentions what there is not, is an error with the file's name. The
 // others are as they were tested, and cost nothing until a message needs them.
 //
@@ -99,8 +99,8 @@ func subjectViewOf(d Data, tag string) template.Fields {
 	expiry := spanOf(d.Expiry)
 	return template.Fields{
 		"Language": tag, "Domain": d.Domain,
-		"UserID": d.UserID, "LoginName": d.LoginName, "DisplayName": d.DisplayName,
-		"PreferredLanguage": d.PreferredLanguage, "SessionID": d.SessionID,
+		"UserID": d.UserID, "LoginName": d.LoginName, fieldDisplayName: d.DisplayName,
+		fieldPreferredLanguage: d.PreferredLanguage, "SessionID": d.SessionID,
 		"Expiry": template.Fields{"Hours": expiry.Hours, "Minutes": expiry.Minutes, "Seconds": expiry.Seconds},
 	}
 }

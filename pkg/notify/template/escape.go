@@ -19,7 +19,7 @@ const linkBytes = "-._~!#$&*+,/:;=?@[]"
 // escapeURL writes a link. Whatever else than http and https it should turn out to be leads
 // nowhere.
 func escapeURL(link string) string {
-	if scheme, _, ok := strings.Cut(link, "://"); link != "" && !(ok && web(scheme)) {
+	if scheme, _, ok := strings.Cut(link, "://"); link != "" && (!ok || !web(scheme)) {
 		return "#"
 	}
 	var w strings.Builder

@@ -159,6 +159,6 @@ func truth(value any) bool {
 		return true
 	default:
 		text, ok := spell(v)
-		return ok && text != "" && !(v == 0)
+		return ok && text != "" && v != 0
 	}
 }
