@@ -57,7 +57,7 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 	client := dynamodb.NewFromConfig(credentials, func(o *dynamodb.Options) {
 		o.BaseEndpoint = endpoint(c.DynamoDBEndpoint)
 	})
-	t := dynamo.New(dynamo.Requests(client), c.Table, store.Schema(), dynamo.Options{CallTimeout: c.StoreTimeout})
+	t := dynamo.New(client, c.Table, store.Schema(), dynamo.Options{CallTimeout: c.StoreTimeout})
 	sender, err := awsSender(c, credentials)
 	if err != nil {
 		return nil, err

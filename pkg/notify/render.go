@@ -99,7 +99,7 @@ func subjectViewOf(d Data, tag string) template.Fields {
 	expiry := spanOf(d.Expiry)
 	return template.Fields{
 		"Language": tag, "Domain": d.Domain,
-		"UserID": d.UserID, "LoginName": d.LoginName, fieldDisplayName: d.DisplayName,
+		"UserID": d.UserID, fieldLoginName: d.LoginName, fieldDisplayName: d.DisplayName,
 		fieldPreferredLanguage: d.PreferredLanguage, "SessionID": d.SessionID,
 		"Expiry": template.Fields{"Hours": expiry.Hours, "Minutes": expiry.Minutes, "Seconds": expiry.Seconds},
 	}
