@@ -32,6 +32,24 @@ func New(t table.Table, random io.Reader) *Store {
 	return &Store{table: t, random: random}
 }
 
+// sideBySide reads what can be named. The user is read by the caller's own goroutine: one more
+// would grow a stack of its own for the SDK with each call.
+func (s *Store) sideBySide(ctx context.Context, r session.Ref, who whom) (l session.Loaded, early loadedUser, err error) {
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.Go(func() (err error) { l.Session, err = s.session(ctx, r.SessionID); return err })
+	if len(r.Subjects) > 0 {
+		reads.Go(func() (err error) { l.Usage, err = s.Usage(ctx, r.Subjects); return err })
+	}
+	if r.IntentID != "" {
+		reads.Go(func() (err error) { l.Intent, err = s.Intent(ctx, r.IntentID); return err })
+	}
+	if early, err = s.userAt(ctx, who, r.Depth); err != nil {
+		reads.Go(func() error { return err }) // which ends the others, unless one of them was first
+	}
+	err = reads.Wait()
+	return l, early, err
+}
+
 // Load implements session.Store. What can be named is read side by side; a bound
 // user that is not known beforehand costs a second round trip.
 func (s *Store) Load(ctx context.Context, r session.Ref) (session.Loaded, error) {
@@ -41,14 +59,8 @@ func (s *Store) Load(ctx context.Context, r session.Ref) (session.Loaded, error)
 	if guessed {
 		first = whom{id: known}
 	}
-	var l session.Loaded
-	var early loadedUser
-	reads, readCtx := errgroup.WithContext(ctx)
-	reads.Go(func() (err error) { l.Session, err = s.session(readCtx, r.SessionID); return err })
-	reads.Go(func() (err error) { early, err = s.userAt(readCtx, first, r.Depth); return err })
-	reads.Go(func() (err error) { l.Usage, err = s.Usage(readCtx, r.Subjects); return err })
-	reads.Go(func() (err error) { l.Intent, err = s.Intent(readCtx, r.IntentID); return err })
-	if err := reads.Wait(); err != nil {
+	l, early, err := s.sideBySide(ctx, r, first)
+	if err != nil {
 		return session.Loaded{}, err
 	}
 	l.User, l.Guard = early.user, early.guard
