@@ -25,7 +25,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/sdk"
 )
 
-// patch sets a metadatum of the fixture's session.
+// patch sets a metadatum of the fixture's session to a value that it has not.
 const patch = `{"version":"2.0","rawPath":"/v2/sessions/` + apitest.SessionID + `","headers":{"authorization":"Bearer ` + apitest.APIKey + `",
 "content-type":"application/json","host":"api.example.com"},"requestContext":{"http":{"method":"PATCH","path":"/","sourceIp":"192.0.2.1"}},
 "body":"{\"metadata\":{\"client\":\"Zm9v\"}}"}`
@@ -36,9 +36,9 @@ const patch = `{"version":"2.0","rawPath":"/v2/sessions/` + apitest.SessionID + 
 func BenchmarkPatch(b *testing.B) {
 	env := apitest.Deploy(b)
 	recorded := &recorder{answers: answers{}}
-	if got := call(b, handler(b, env, recorded)); !strings.Contains(got, `"statusCode":200`) {
-		b.Fatalf("the call failed: %s", got)
-	}
+	recording := handler(b, env, recorded)
+	call(b, recording, strings.Replace(patch, "Zm9v", "YmFy", 1))
+	call(b, recording, patch) // now it is known whose session it is, and both are asked for at once
 	b.Run("without a network", func(b *testing.B) { repeat(b, handler(b, env, recorded.answers)) })
 	b.Run("on loopback", func(b *testing.B) {
 		server := httptest.NewServer(recorded.answers)
@@ -49,22 +49,19 @@ func BenchmarkPatch(b *testing.B) {
 
 func repeat(b *testing.B, h *apigw.Handler) {
 	b.Helper()
-	if got := call(b, h); !strings.Contains(got, `"statusCode":200`) {
-		b.Fatalf("the call failed: %s", got)
-	}
+	call(b, h, patch)
 	b.ReportAllocs()
 	for b.Loop() {
-		call(b, h)
+		call(b, h, patch)
 	}
 }
 
-func call(b *testing.B, h *apigw.Handler) string {
+func call(b *testing.B, h *apigw.Handler, event string) {
 	b.Helper()
-	got, err := h.Invoke(b.Context(), []byte(patch))
-	if err != nil {
-		b.Fatal(err)
+	got, err := h.Invoke(b.Context(), []byte(event))
+	if err != nil || !bytes.Contains(got, []byte(`"statusCode":200`)) {
+		b.Fatalf("the call failed: %v, %s", err, got)
 	}
-	return string(got)
 }
 
 // handler puts the function together as main does, but for the client if there is one.
