@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	smithyendpoints "github.com/aws/smithy-go/endpoints"
 
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/keyring"
@@ -54,10 +55,11 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 	if err != nil {
 		return nil, err
 	}
-	client := dynamodb.NewFromConfig(credentials, func(o *dynamodb.Options) {
-		o.BaseEndpoint = endpoint(c.DynamoDBEndpoint)
-	})
-	t := dynamo.New(dynamo.Requests(client), c.Table, store.Schema(), dynamo.Options{CallTimeout: c.StoreTimeout})
+	client, err := dynamoClient(ctx, c, credentials)
+	if err != nil {
+		return nil, err
+	}
+	t := dynamo.New(client, c.Table, store.Schema(), dynamo.Options{CallTimeout: c.StoreTimeout})
 	sender, err := awsSender(c, credentials)
 	if err != nil {
 		return nil, err
@@ -70,6 +72,31 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 		Config: c, Table: t, Ring: ring, Providers: providers, Sender: sender, SignedBy: m.SignedBy, Reflection: m.Reflection,
 		Logger: m.Logger, Metrics: m.Metrics, Now: m.Now, Random: m.Random,
 	})
+}
+
+// dynamoClient returns a client that does once what the SDK does for each request: it has
+// no other region, and its credentials come without the account's id, so the endpoint is
+// always the same. Answers are not summed up a second time: TLS has done so.
+func dynamoClient(ctx context.Context, c config.Config, credentials aws.Config) (*dynamodb.Client, error) {
+	where, err := dynamodb.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, dynamodb.EndpointParameters{
+		Region: &credentials.Region, Endpoint: endpoint(c.DynamoDBEndpoint), UseDualStack: new(false), UseFIPS: new(false),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("AWS_REGION, AWS_ENDPOINT_URL_DYNAMODB: %w", err)
+	}
+	return dynamodb.NewFromConfig(credentials, func(o *dynamodb.Options) {
+		o.EndpointResolverV2 = resolved(where)
+		o.AccountIDEndpointMode = aws.AccountIDEndpointModeDisabled
+		o.DisableValidateResponseChecksum = true
+	}), nil
+}
+
+// resolved is an endpoint that is known. It implements dynamodb.EndpointResolverV2.
+type resolved smithyendpoints.Endpoint
+
+// ResolveEndpoint implements dynamodb.EndpointResolverV2.
+func (r resolved) ResolveEndpoint(context.Context, dynamodb.EndpointParameters) (smithyendpoints.Endpoint, error) {
+	return smithyendpoints.Endpoint(r), nil
 }
 
 // awsSender sends text messages through SNS and mail through SES. Without a sender

@@ -1,11 +1,12 @@
 package notify
 
 import (
-	"fmt"
 	"io/fs"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/stepup-auth/stepup/pkg/notify/template"
 )
 
 // defaultLanguage is what a reader gets whose language has no templates.
@@ -23,7 +24,7 @@ type compiled func() (language, error)
 // NewRenderer reads the built-in templates and those of the operator, which may be
 // nil. A file of the operator replaces the built-in one of the same name, and a folder
 // with a new language must have all files that the folder "en" has. Every template of a
-// language that the operator touched is tried out: one that is missing, unknown,
+// language that the operator touched is compiled: one that is missing, unknown,
 // malformed, or that mentions what there is not, is an error with the file's name. The
 // others are as they were tested, and cost nothing until a message needs them.
 //
@@ -42,7 +43,7 @@ func NewRenderer(overrides fs.FS) (*Renderer, error) {
 	for _, tag := range files.languages() {
 		templates := compiled(sync.OnceValues(func() (language, error) { return files.compile(tag) }))
 		if touched[tag] || touched[everyLanguage] {
-			if err := templates.tryOut(); err != nil {
+			if _, err := templates(); err != nil {
 				return nil, err
 			}
 		}
@@ -63,11 +64,7 @@ func (r *Renderer) Render(m Message) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, ErrMessage.Wrap(err)
 	}
-	rendered, err := l.render(m)
-	if err != nil {
-		return Rendered{}, ErrMessage.Wrap(err)
-	}
-	return rendered, nil
+	return l.render(m), nil
 }
 
 func (r *Renderer) language(tag string) compiled {
@@ -95,81 +92,37 @@ func spanOf(d time.Duration) span {
 	}
 }
 
-// subjectView is what a subject may mention. Subjects are shown on locked screens and
+// subjectViewOf returns what a subject may mention. Subjects are shown on locked screens and
 // kept in logs of mail servers, so there is no secret among it.
-type subjectView struct {
-	Language          string
-	Domain            string
-	UserID            string
-	LoginName         string
-	DisplayName       string
-	PreferredLanguage string
-	SessionID         string
-	Expiry            span
-}
-
-// view is what the rest of a message may mention.
-type view struct {
-	subjectView
-
-	Code, URL string
-}
-
-func viewOf(d Data, tag string) view {
+func subjectViewOf(d Data, tag string) template.Fields {
 	d = d.clean()
-	return view{
-		Code: d.Code, URL: d.URL,
-		subjectView: subjectView{
-			Language: tag, Domain: d.Domain,
-			UserID: d.UserID, LoginName: d.LoginName, DisplayName: d.DisplayName,
-			PreferredLanguage: d.PreferredLanguage, SessionID: d.SessionID,
-			Expiry: spanOf(d.Expiry),
-		},
+	expiry := spanOf(d.Expiry)
+	return template.Fields{
+		"Language": tag, "Domain": d.Domain,
+		"UserID": d.UserID, fieldLoginName: d.LoginName, fieldDisplayName: d.DisplayName,
+		fieldPreferredLanguage: d.PreferredLanguage, "SessionID": d.SessionID,
+		"Expiry": template.Fields{"Hours": expiry.Hours, "Minutes": expiry.Minutes, "Seconds": expiry.Seconds},
 	}
 }
 
-func (l language) render(m Message) (Rendered, error) {
-	v := viewOf(m.Data, l.tag)
-	t := l.kinds[m.Kind]
-	out := Rendered{ID: m.ID, Kind: m.Kind, Channel: m.Kind.Channel(), To: m.To, Code: m.Data.Code}
-	var err error
-	if out.Text, err = execute(t.text, v); err != nil {
-		return Rendered{}, err
-	}
+// viewOf returns what the rest of a message may mention.
+func viewOf(d Data, tag string) template.Fields {
+	view := subjectViewOf(d, tag)
+	view["Code"], view["URL"] = d.Code, template.URL(d.URL)
+	return view
+}
+
+func (l language) render(m Message) Rendered {
+	t, view := l.kinds[m.Kind], viewOf(m.Data, l.tag)
+	out := Rendered{ID: m.ID, Kind: m.Kind, Channel: m.Kind.Channel(), To: m.To, Code: m.Data.Code, Text: t.text.Execute(view)}
 	if out.Channel == SMS {
 		out.Text = strings.TrimSpace(out.Text)
-		if v.Domain != "" {
-			out.Text += boundCode(v.Domain, v.Code)
+		if m.Data.Domain != "" {
+			out.Text += boundCode(m.Data.Domain, m.Data.Code)
 		}
-		return out, nil
+		return out
 	}
-	if out.Subject, err = execute(t.subject, v.subjectView); err != nil {
-		return Rendered{}, err
-	}
-	out.Subject = oneLine(out.Subject)
-	out.HTML, err = execute(t.html, v)
-	return out, err
-}
-
-// tryOut renders every kind with and without the optional data, so that a template
-// that cannot be executed stops the start and not a login.
-func (c compiled) tryOut() error {
-	l, err := c()
-	if err != nil {
-		return err
-	}
-	full := Data{
-		Code: "12345678", URL: "https://login.example.com/", Domain: "login.example.com",
-		UserID: "user", LoginName: "login", DisplayName: "name", PreferredLanguage: l.tag, SessionID: "session",
-	}
-	for _, kind := range Kinds() {
-		for _, data := range []Data{{Code: full.Code}, full} {
-			for _, data.Expiry = range []time.Duration{time.Second, time.Minute, time.Hour, 5 * time.Minute} {
-				if _, err := l.render(Message{Kind: kind, Data: data}); err != nil {
-					return fmt.Errorf("notify: templates: %w", err)
-				}
-			}
-		}
-	}
-	return nil
+	out.Subject = oneLine(t.subject.Execute(subjectViewOf(m.Data, l.tag)))
+	out.HTML = t.html.Execute(view)
+	return out
 }

@@ -164,6 +164,9 @@ func TestBadTemplatesStopTheStartWithTheirName(t *testing.T) {
 		"HTML that does not parse":     {fstest.MapFS{"en/otp-email.html": file(`{{define "title"}}`)}, "en/otp-email.html"},
 		"HTML without a block":         {fstest.MapFS{"en/verify-email.html": file(`{{define "title"}}t{{end}}`)}, "en/verify-email.html"},
 		"HTML that cannot be escaped":  {fstest.MapFS{"en/otp-email.html": file(blocksButNote + `{{define "note"}}<a href="{{if .URL}}">{{end}}x{{end}}`)}, "en/otp-email.html"},
+		"name in a link":               {fstest.MapFS{"en/otp-email.html": file(blocksButNote + `{{define "note"}}<a href="{{.LoginName}}">x</a>{{end}}`)}, "en/otp-email.html:1"},
+		"value in a layout's style":    {fstest.MapFS{"layout.html": file("<p>\n<style>{{.Domain}}</style>")}, "layout.html:2"},
+		"function of Go's templates":   {fstest.MapFS{"en/otp-sms.txt": file("a\n{{printf .Code}}")}, "en/otp-sms.txt:2"},
 		"layout that does not parse":   {fstest.MapFS{"layout.html": file("{{")}, "layout.html"},
 		"field that there is not":      {fstest.MapFS{"en/verify-phone.txt": file("{{.Password}}")}, "en/verify-phone.txt"},
 		"field in a branch":            {fstest.MapFS{"en/otp-email.txt": file("{{if .URL}}{{.Password}}{{end}}")}, "en/otp-email.txt"},
@@ -288,16 +291,16 @@ var mentioning = fstest.MapFS{
 	"en/otp-sms.txt":           file("{{.DisplayName}} {{.LoginName}} {{.UserID}} {{.PreferredLanguage}} {{.SessionID}}"),
 	"en/otp-email.subject.txt": file("{{.DisplayName}} {{.LoginName}} {{.UserID}} {{.PreferredLanguage}} {{.SessionID}}"),
 	"en/otp-email.txt":         file("{{.DisplayName}}"),
-	"en/otp-email.html":        file(blocksButNote + `{{define "note"}}{{.DisplayName}} <a href="{{.LoginName}}">x</a>{{end}}`),
+	"en/otp-email.html":        file(blocksButNote + `{{define "note"}}{{.DisplayName}} <b title="{{.LoginName}}">x</b>{{end}}`),
 }
 
 func TestValuesCannotBecomeMarkup(t *testing.T) {
 	t.Parallel()
 	r := renderer(t, mentioning)
 	m := message(notify.OTPEmail)
-	m.Data.DisplayName, m.Data.LoginName = `<script>alert("1")</script>`, `javascript:alert(1)`
+	m.Data.DisplayName, m.Data.LoginName = `<script>alert("1")</script>`, `javascript:alert(1)">`
 	html := render(t, r, m).HTML
-	if strings.Contains(html, "<script") || strings.Contains(html, "javascript:") || !strings.Contains(html, "&lt;script&gt;") {
+	if strings.Contains(html, "<script") || !strings.Contains(html, "&lt;script&gt;") || !strings.Contains(html, `title="javascript:alert(1)&#34;&gt;"`) {
 		t.Errorf("HTML = %s", html)
 	}
 }
@@ -379,12 +382,13 @@ func FuzzRenderKeepsEveryValueInItsPlace(f *testing.F) {
 	f.Add("Mini\r\nBcc: x@example.com", "</title><script>")
 	f.Add("{{.Code}}", "\u2028@evil.example #1")
 	r := renderer(f, mentioning)
+	want := elements(f, render(f, r, message(notify.OTPEmail)).HTML)
 	f.Fuzz(func(t *testing.T, displayName, loginName string) {
 		mail, text := message(notify.OTPEmail), message(notify.OTPSMS)
 		for _, d := range []*notify.Data{&mail.Data, &text.Data} {
 			d.DisplayName, d.LoginName = displayName, loginName
 		}
-		if got := render(t, r, mail); strings.ContainsAny(got.Subject, "\r\n") || strings.Contains(got.HTML, "<script") {
+		if got := render(t, r, mail); strings.ContainsAny(got.Subject, "\r\n") || elements(t, got.HTML) != want {
 			t.Errorf("subject = %q, HTML = %q", got.Subject, got.HTML)
 		}
 		if got := render(t, r, text).Text; strings.Count(got, "\n") != 1 {

@@ -1,18 +1,16 @@
 package notify
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
-	htmltemplate "html/template"
-	"io"
 	"io/fs"
 	"maps"
 	"path"
 	"slices"
 	"strings"
-	texttemplate "text/template"
+
+	"github.com/stepup-auth/stepup/pkg/notify/template"
 )
 
 //go:embed templates
@@ -24,7 +22,7 @@ const (
 	expiryFile = "expiry.txt"
 )
 
-// language is the compiled templates of one language.
+// language is the templates of one language.
 type language struct {
 	tag   string
 	kinds map[Kind]kindTemplates
@@ -32,18 +30,7 @@ type language struct {
 
 // kindTemplates are the parts of one kind; a text message has only a text.
 type kindTemplates struct {
-	subject, text, html executor
-}
-
-// executor is what text/template and html/template have in common.
-type executor interface {
-	Execute(w io.Writer, data any) error
-}
-
-func execute(t executor, data any) (string, error) {
-	var b bytes.Buffer
-	err := t.Execute(&b, data)
-	return b.String(), err
+	subject, text, html *template.Template
 }
 
 // fileNames returns the files that a language has.
@@ -133,64 +120,53 @@ func (f files) compile(tag string) (language, error) {
 
 func (f files) compileKind(tag string, kind Kind) (t kindTemplates, err error) {
 	stem := tag + "/" + string(kind)
-	if t.text, err = f.compileText(tag, stem+".txt"); err != nil || kind.Channel() == SMS {
+	all, subject := viewOf(Data{}, tag), subjectViewOf(Data{}, tag)
+	if t.text, err = f.compileText(tag, stem+".txt", all); err != nil || kind.Channel() == SMS {
 		return t, err
 	}
-	if t.subject, err = f.compileText(tag, stem+".subject.txt"); err != nil {
+	if t.subject, err = f.compileText(tag, stem+".subject.txt", subject); err != nil {
 		return t, err
 	}
-	t.html, err = f.compileHTML(tag, stem+".html")
+	t.html, err = f.compileHTML(tag, stem+".html", all)
 	return t, err
 }
 
 // compileText makes a template of a file; {{template "expiry" .}} in it says how long
 // the code is good for.
-func (f files) compileText(tag, name string) (executor, error) {
-	t := texttemplate.New("")
-	err := f.parse(func(name, text string) error {
-		_, err := t.New(name).Parse(text)
-		return err
-	}, source{"expiry", tag + "/" + expiryFile}, source{name, name})
-	return named{t.Lookup(name), name}, err
+func (f files) compileText(tag, name string, view template.Fields) (*template.Template, error) {
+	sources, err := f.open(template.File{Name: "expiry", Path: tag + "/" + expiryFile}, template.File{Name: name, Path: name})
+	if err != nil {
+		return nil, err
+	}
+	return template.Text(name, view, sources...)
 }
 
-// compileHTML makes a template of the layout and the blocks that the file defines.
-func (f files) compileHTML(tag, name string) (executor, error) {
-	t := htmltemplate.New("")
-	err := f.parse(func(name, text string) error {
-		_, err := t.New(name).Parse(text)
-		return err
-	}, source{"expiry", tag + "/" + expiryFile}, source{layoutFile, layoutFile}, source{name, name})
-	return named{t.Lookup(layoutFile), name}, err
+// compileHTML makes a template of the layout and the blocks that the file defines. An
+// error in the layout may be about a block that is missing, so it names the file too.
+func (f files) compileHTML(tag, name string, view template.Fields) (*template.Template, error) {
+	sources, err := f.open(
+		template.File{Name: "expiry", Path: tag + "/" + expiryFile},
+		template.File{Name: layoutFile, Path: layoutFile},
+		template.File{Name: name, Path: name},
+	)
+	if err != nil {
+		return nil, err
+	}
+	t, err := template.HTML(layoutFile, view, sources...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return t, nil
 }
 
-// source is a file and the name of the template that is made of it.
-type source struct{ template, file string }
-
-func (f files) parse(add func(name, text string) error, sources ...source) error {
-	for _, s := range sources {
-		text, ok := f[s.file]
+// open adds their texts to the files.
+func (f files) open(sources ...template.File) ([]template.File, error) {
+	for i, source := range sources {
+		text, ok := f[source.Path]
 		if !ok {
-			return fmt.Errorf("%s: %w", s.file, fs.ErrNotExist)
+			return nil, fmt.Errorf("%s: %w", source.Path, fs.ErrNotExist)
 		}
-		if err := add(s.template, text); err != nil {
-			return fmt.Errorf("%s: %w", s.file, err)
-		}
+		sources[i].Text = text
 	}
-	return nil
-}
-
-// named puts the name of its file before the errors of a template, whose own words
-// name the layout or nothing.
-type named struct {
-	executor
-
-	file string
-}
-
-func (n named) Execute(w io.Writer, data any) error {
-	if err := n.executor.Execute(w, data); err != nil {
-		return fmt.Errorf("%s: %w", n.file, err)
-	}
-	return nil
+	return sources, nil
 }

@@ -31,17 +31,24 @@ type URLData struct {
 	CodeID string
 }
 
+// Fields that links and texts share.
+const (
+	fieldLoginName         = "LoginName"
+	fieldDisplayName       = "DisplayName"
+	fieldPreferredLanguage = "PreferredLanguage"
+)
+
 // field returns the value that a template names.
 func (d URLData) field(name string) string {
 	return map[string]string{
-		"Code": d.Code, "UserID": d.UserID, "LoginName": d.LoginName, "DisplayName": d.DisplayName,
-		"PreferredLanguage": d.PreferredLanguage, "SessionID": d.SessionID, "OrgID": d.OrgID, "CodeID": d.CodeID,
+		"Code": d.Code, "UserID": d.UserID, fieldLoginName: d.LoginName, fieldDisplayName: d.DisplayName,
+		fieldPreferredLanguage: d.PreferredLanguage, "SessionID": d.SessionID, "OrgID": d.OrgID, "CodeID": d.CodeID,
 	}[name]
 }
 
 // linkFields lists the fields of URLData that links in mails of the kind may mention.
 func linkFields(k Kind) []string {
-	fields := []string{"Code", "UserID", "LoginName", "DisplayName", "PreferredLanguage"}
+	fields := []string{"Code", "UserID", fieldLoginName, fieldDisplayName, fieldPreferredLanguage}
 	switch k {
 	case OTPEmail:
 		return append(fields, "SessionID")

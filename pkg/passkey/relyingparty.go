@@ -90,8 +90,11 @@ func (p RelyingParty) admits(origin string) bool {
 
 var localOrigin = regexp.MustCompile(`^http://localhost(:[1-9][0-9]{0,4})?$`)
 
-// domain is a host name of at least two labels, in lower case and Punycode.
-var domain = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+// domain is a host name of at least two labels, in lower case and Punycode. How long they may
+// be is not in the pattern, which would have a state for each letter.
+var domain = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+
+const maxDomain, maxLabel = 253, 63 // RFC 1035, 2.3.4
 
 // checkID takes what a browser would take (WebAuthn section 5.1.2): a domain, and
 // neither a URL nor an address.
@@ -100,7 +103,8 @@ func checkID(id string) error {
 		return nil
 	}
 	_, err := netip.ParseAddr(id)
-	if address := err == nil; address || len(id) > 253 || !domain.MatchString(id) {
+	long := len(id) > maxDomain || slices.ContainsFunc(strings.Split(id, "."), func(label string) bool { return len(label) > maxLabel })
+	if address := err == nil; address || long || !domain.MatchString(id) {
 		return fmt.Errorf("passkey: relying party id %q is not a domain name in lower case", id)
 	}
 	return nil

@@ -53,6 +53,8 @@ func TestNewNamesWhatMakesNoSense(t *testing.T) {
 		{"-a.example.com", "", false},
 		{"127.0.0.1", "", false},
 		{strings.Repeat("a.", 130) + "com", "", false},
+		{strings.Repeat("a", 63) + ".com", "", true},
+		{strings.Repeat("a", 64) + ".com", "", false},
 		{"example.com", "https://login.example.com", true},
 		{"example.com", "https://login.example.com:8443", true},
 		{"example.com", "https://example.co.uk", true},

@@ -81,7 +81,7 @@ func TestIdempotencyKeyIsOneStringOfAStructuredField(t *testing.T) {
 	c := newREST(t, apptest.Options{})
 	for value, good := range map[string]bool{
 		"8e03978e-40d5-43dd-bc93-6894a57f9324": true, `"8e03978e-40d5-43dd-bc93-6894a57f9324"`: true, `"with space"`: true, "a": true,
-		strings.Repeat("x", 255): true, strings.Repeat("x", 256): false, `""`: false, `"a`: false, `a"`: false, "a b": false,
+		strings.Repeat("x", 255): true, strings.Repeat("x", 256): false, `"` + strings.Repeat("x", 255) + `"`: true, `"` + strings.Repeat("x", 256) + `"`: false, `""`: false, `"a`: false, `a"`: false, "a b": false,
 		"a,b": false, `"a", "b"`: false, `"a";b=1`: false, `"a\"b"`: false, "ä": false, "": false,
 	} {
 		got := c.do("POST", "/v2/sessions", "{}", server.IdempotencyHeader, value)

@@ -19,8 +19,11 @@ var errIdempotencyKey = fault.New(fault.InvalidArgument, "STEPUP-idempotency-key
 	"Idempotency-Key must be one string of 1 to 255 characters, with or without double quotes")
 
 // idempotencyKey is a string of a structured field (RFC 9651, section 3.3.3) without
-// escapes, or the same without its quotes, as most clients send it.
-var idempotencyKey = regexp.MustCompile(`^(?:"([ !#-\[\]-~]{1,255})"|([!#-+\--:<-\[\]-~]{1,255}))$`)
+// escapes, or the same without its quotes, as most clients send it. How long it may be is not
+// in the pattern, which would have a state for each character.
+var idempotencyKey = regexp.MustCompile(`^(?:"([ !#-\[\]-~]+)"|([!#-+\--:<-\[\]-~]+))$`)
+
+const maxIdempotencyKey = 255
 
 // once is the request's name for itself, with all that makes it this request.
 func once(ctx context.Context, caller access.Caller, m proto.Message) (idempotency.Request, error) {
@@ -29,7 +32,7 @@ func once(ctx context.Context, caller access.Caller, m proto.Message) (idempoten
 		return idempotency.Request{}, nil
 	}
 	parts := idempotencyKey.FindStringSubmatch(values[0])
-	if len(values) > 1 || parts == nil {
+	if len(values) > 1 || parts == nil || len(parts[1]+parts[2]) > maxIdempotencyKey {
 		return idempotency.Request{}, errIdempotencyKey
 	}
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect"
@@ -86,9 +87,9 @@ func New(c Config) (http.Handler, error) {
 	mux.HandleFunc("GET /openapi.json", describe)
 	mux.HandleFunc("GET /.well-known/webauthn", relatedOrigins(c.RelyingParties))
 	mux.HandleFunc("GET "+CallbackPath, callback(c.Intents))
-	mux.Handle(sessionv2connect.NewSessionServiceHandler(sessions, options...))
-	mux.Handle(userv2connect.NewUserServiceHandler(users, options...))
-	mux.Handle(sessionv1connect.NewSessionServiceHandler(sessions, options...))
+	mux.Handle(onDemand(names[0], func() (string, http.Handler) { return sessionv2connect.NewSessionServiceHandler(sessions, options...) }))
+	mux.Handle(onDemand(names[1], func() (string, http.Handler) { return userv2connect.NewUserServiceHandler(users, options...) }))
+	mux.Handle(onDemand(names[2], func() (string, http.Handler) { return sessionv1connect.NewSessionServiceHandler(sessions, options...) }))
 	mux.Handle(grpchealth.NewHandler(grpchealth.NewStaticChecker(names...)))
 	if c.Reflection != nil {
 		c.Reflection(mux, append(names, grpchealth.HealthV1ServiceName))
@@ -104,6 +105,16 @@ func HandlerOptions() []connect.HandlerOption {
 		connect.WithRecover(func(_ context.Context, _ connect.Spec, _ http.Header, thrown any) error { return panicked(thrown) }),
 		connect.WithReadMaxBytes(MaxBody),
 	}
+}
+
+// onDemand makes the handler of an RPC service when it is first asked for. There is one for
+// each method, which a function that only sees the REST API starts without.
+func onDemand(service string, build func() (path string, h http.Handler)) (path string, h http.Handler) {
+	built := sync.OnceValue(func() http.Handler {
+		_, h := build()
+		return h
+	})
+	return "/" + service + "/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { built().ServeHTTP(w, r) })
 }
 
 // route sends REST around the mux, which would redirect a path with two slashes in a

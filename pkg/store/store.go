@@ -32,6 +32,46 @@ func New(t table.Table, random io.Reader) *Store {
 	return &Store{table: t, random: random}
 }
 
+// sideBySide reads what can be named. A session and the guard of its user, which is what most
+// calls need, are one request; more go side by side, the last of them without a goroutine
+// of its own, which would grow a stack for the SDK with each call.
+func (s *Store) sideBySide(ctx context.Context, r session.Ref, who whom) (l session.Loaded, early loadedUser, err error) {
+	reads, ctx := errgroup.WithContext(ctx)
+	if len(r.Subjects) > 0 {
+		reads.Go(func() (err error) { l.Usage, err = s.Usage(ctx, r.Subjects); return err })
+	}
+	if len(r.Counts) > 0 {
+		reads.Go(func() (err error) { l.Counted, err = s.counted(ctx, r.Counts); return err })
+	}
+	if r.IntentID != "" {
+		reads.Go(func() (err error) { l.Intent, err = s.Intent(ctx, r.IntentID); return err })
+	}
+	if r.SessionID != "" && who.id != "" && r.Depth == session.GuardOnly {
+		l.Session, early, err = s.sessionAndGuard(ctx, r.SessionID, who.id)
+	} else {
+		reads.Go(func() (err error) { l.Session, err = s.session(ctx, r.SessionID); return err })
+		early, err = s.userAt(ctx, who, r.Depth)
+	}
+	if err != nil {
+		reads.Go(func() error { return err }) // which ends the others, unless one of them was first
+	}
+	err = reads.Wait()
+	return l, early, err
+}
+
+func (s *Store) sessionAndGuard(ctx context.Context, sessionID, userID string) (*session.Session, loadedUser, error) {
+	items, err := s.table.BatchGet(ctx, []table.Key{sessionKey(sessionID), guardKey(userID)})
+	if err != nil {
+		return nil, loadedUser{}, err
+	}
+	found, err := decodeSession(sessionID, items[0])
+	if err != nil {
+		return nil, loadedUser{}, err
+	}
+	guard, err := decodeGuard(userID, items[1])
+	return found, loadedUser{id: userID, guard: guard}, err
+}
+
 // Load implements session.Store. What can be named is read side by side; a bound
 // user that is not known beforehand costs a second round trip.
 func (s *Store) Load(ctx context.Context, r session.Ref) (session.Loaded, error) {
@@ -41,15 +81,8 @@ func (s *Store) Load(ctx context.Context, r session.Ref) (session.Loaded, error)
 	if guessed {
 		first = whom{id: known}
 	}
-	var l session.Loaded
-	var early loadedUser
-	reads, readCtx := errgroup.WithContext(ctx)
-	reads.Go(func() (err error) { l.Session, err = s.session(readCtx, r.SessionID); return err })
-	reads.Go(func() (err error) { early, err = s.userAt(readCtx, first, r.Depth); return err })
-	reads.Go(func() (err error) { l.Usage, err = s.Usage(readCtx, r.Subjects); return err })
-	reads.Go(func() (err error) { l.Counted, err = s.counted(readCtx, r.Counts); return err })
-	reads.Go(func() (err error) { l.Intent, err = s.Intent(readCtx, r.IntentID); return err })
-	if err := reads.Wait(); err != nil {
+	l, early, err := s.sideBySide(ctx, r, first)
+	if err != nil {
 		return session.Loaded{}, err
 	}
 	l.User, l.Guard = early.user, early.guard

@@ -26,6 +26,7 @@ var parsers = map[string][]string{
 	"positions in lists":                  {"pkg/table.FuzzCursor"},
 	"hashes of passwords":                 {"pkg/password.FuzzCheckImportAdmitsNothingAboveTheBounds", "pkg/password.FuzzVerifyNeverPanicsAndAgreesWithCheckImport"},
 	"URL templates":                       {"pkg/notify.FuzzParseURLTemplate", "pkg/notify.FuzzURLTemplateValuesStayValues"},
+	"texts of messages":                   {"pkg/notify/template.FuzzHTML", "pkg/notify/template.FuzzText"},
 	"links":                               {"pkg/weblink.FuzzParse"},
 	"phone numbers":                       {"pkg/phone.FuzzParseAgreesWithTheLibrary", "pkg/phone.FuzzParseReturnsOneSpelling", "pkg/phone.FuzzCallingCode"},
 	"assertions and registrations":        {"pkg/passkey.FuzzFinishAssertion", "pkg/passkey.FuzzFinishRegistration", "pkg/passkey.FuzzResponses"},

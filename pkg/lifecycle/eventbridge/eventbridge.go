@@ -66,12 +66,14 @@ type Options struct {
 	Jitter func() float64
 }
 
-var busForm = regexp.MustCompile(`^(arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[./_A-Za-z0-9-]{1,256}$`)
+var busForm = regexp.MustCompile(`^(arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?([./_A-Za-z0-9-]+)$`)
+
+const maxBusName = 256
 
 // Validate returns what is wrong with the options, by name of field.
 func (o Options) Validate() error {
 	var problems []error
-	if !busForm.MatchString(o.Bus) {
+	if parts := busForm.FindStringSubmatch(o.Bus); parts == nil || len(parts[2]) > maxBusName {
 		problems = append(problems, errors.New("option Bus is not the name or the ARN of an event bus"))
 	}
 	if o.Timeout < 0 {
