@@ -100,29 +100,9 @@ func useCodes(t *testing.T, l *lab, r *record) {
 			if random.IntN(2) == 0 {
 				key = fmt.Sprintf("%d-%d-%d", r.seed, client, i)
 			}
-			l.insist(r, client, onceCall{checks[which], key}, func() outcome { return l.do("PATCH", path, checks[which], key).outcome })
+			l.insist(r, plea{client, onceCall{checks[which], key}, key, unknown, func() any { return l.do("PATCH", path, checks[which], key).outcome }})
 		}
 	})
-}
-
-// insist makes a call once, or if it has a key until its outcome is known and once more.
-// One answer in ten does not reach the client.
-func (l *lab) insist(r *record, client int, in onceCall, f func() outcome) {
-	for more := 4; more > 0; more-- {
-		out := r.call(client, in, func() any {
-			out := f()
-			if n, _ := l.draw(); n < 10 && !l.calm {
-				return unknown
-			}
-			return out
-		})
-		if in.key == "" {
-			return
-		}
-		if out != unknown && more > 2 {
-			more = 2
-		}
-	}
 }
 
 // session creates one of the user and returns its path.
