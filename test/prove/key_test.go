@@ -175,8 +175,8 @@ func useKeys(t *testing.T, l *lab, r *record) {
 	for i := range w.paths {
 		w.paths[i] = l.session(t, w.userID)
 	}
-	r.crowd(5, func(client int, random *rand.Rand) {
-		for i := range 8 {
+	r.crowd(4, func(client int, random *rand.Rand) {
+		for i := range 7 {
 			switch n := random.IntN(100); {
 			case n < 35:
 				w.ask(client, random)
