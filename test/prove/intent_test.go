@@ -3,6 +3,7 @@ package prove_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type intentCall struct {
 	session int
 	number  int
 	keyed   bool
+	early   bool // it was begun before their time was over
 }
 
 // intentAnswer is the outcome, and of a look whether the session has the factor.
@@ -72,13 +74,14 @@ func (s intentState) step(in intentCall, out intentAnswer) []any {
 	}
 }
 
-// use is the one use. Of several reasons to refuse it any may be told, because what they
+// use is the one use. When it counts is when it was decided, which may be before the end
+// of a sign-in's time that it is written after. Of several reasons to refuse it any may be told, because what they
 // are about is read side by side.
 func (s intentState) use(in intentCall, out outcome) []any {
 	if s.accepted[in.number] {
 		return only(out == done || out == unknown || out == raced, s)
 	}
-	free, next := !s.used[in.intent] && !s.unlinked && !s.late, s
+	free, next := !s.used[in.intent] && !s.unlinked && (!s.late || in.early), s
 	next.used[in.intent], next.factor[in.session], next.accepted[in.number] = true, true, in.keyed
 	if out == unknown && !free {
 		return []any{s}
@@ -129,6 +132,7 @@ type intentWork struct {
 	userID, account string
 	signedIn        [intents]session.CheckIntent
 	paths           [intentSessions]string
+	late            atomic.Bool
 }
 
 func useIntents(t *testing.T, l *lab, r *record) {
@@ -174,6 +178,7 @@ func useIntents(t *testing.T, l *lab, r *record) {
 
 func (w *intentWork) make(client int, in intentCall) {
 	key, used := "", w.signedIn[in.intent]
+	in.early = !w.late.Load()
 	if in.keyed {
 		key = fmt.Sprintf("%d-%d", w.seed, in.number)
 	}
@@ -188,6 +193,7 @@ func (w *intentWork) make(client int, in intentCall) {
 			return intentAnswer{outcome: w.do("DELETE", "/v2/users/"+w.userID+"/links/"+provider+"/"+w.account, "", "").outcome}
 		case "wait":
 			w.Clock.Advance(time.Hour + time.Second)
+			w.late.Store(true)
 			return intentAnswer{outcome: done}
 		default:
 			r := w.do("GET", w.paths[in.session], "", "")
