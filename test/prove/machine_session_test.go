@@ -56,11 +56,13 @@ func (m *machine) set(rt *rapid.T) {
 // guess checks a password alone, so that limits are reached.
 func (m *machine) guess(rt *rapid.T) {
 	s := m.pick(rt)
-	step := modelStep{user: m.unbound(rt, s), password: "wrong horse battery"}
-	if u := m.users[s.user]; u != nil && one(rt, 5, "right") {
-		step.password = u.password
+	for range rapid.IntRange(1, machineLimit).Draw(rt, "guesses") {
+		step := modelStep{user: m.unbound(rt, s), password: "wrong horse battery"}
+		if u := m.users[s.user]; u != nil && one(rt, 5, "right") {
+			step.password = u.password
+		}
+		m.take(rt, s, step)
 	}
-	m.take(rt, s, step)
 }
 
 // unbound is a user to name, when the session has none.

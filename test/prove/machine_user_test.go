@@ -212,7 +212,7 @@ func (m *machine) setPassword(rt *rapid.T) {
 func (m *machine) changeState(rt *rapid.T) {
 	id, u := m.pickUser(rt)
 	methods := []string{"UnlockUser", "UnlockUser", "ReactivateUser", "ReactivateUser", "LockUser", "DeactivateUser"}
-	if u != nil && u.state == stateActive && !one(rt, 4, "really") {
+	if u != nil && u.state == stateActive && !one(rt, 2, "really") {
 		methods = methods[:4]
 	}
 	method, want := rapid.SampledFrom(methods).Draw(rt, "method"), noUser
