@@ -50,8 +50,10 @@ func (h heldKey) register(t testing.TB, options []byte) string {
 	return virtualwebauthn.CreateAttestationResponse(site(), h.device, h.credential, *asked)
 }
 
-// sign answers the options for an assertion.
+// sign answers the options for an assertion. Several clients may sign at once: what the
+// library keeps in a key is each one's own.
 func (h heldKey) sign(options []byte) string {
+	h.credential.Key = &virtualwebauthn.Key{Type: h.credential.Key.Type, Data: h.credential.Key.Data}
 	asked, err := virtualwebauthn.ParseAssertionOptions(string(options))
 	if err != nil {
 		panic(err) // the service made them

@@ -158,7 +158,7 @@ func useIntents(t *testing.T, l *lab, r *record) {
 				in.verb, in.keyed = "use", random.IntN(2) == 0
 			case n < 75:
 				in.verb = "look"
-			case n < 94 || i < 1:
+			case n < 90 || i < 1:
 				in.verb = "retrieve"
 			case n < 97:
 				in.verb = "unlink"

@@ -234,7 +234,7 @@ func (w *keyWork) answer(client int, random *rand.Rand) {
 	w.mu.Unlock()
 	in := keyCall{
 		verb: "answer", number: w.next(), keyed: random.IntN(2) == 0, session: asked.session,
-		challenge: asked.number, passkey: random.IntN(2), count: count,
+		challenge: asked.number, passkey: random.IntN(5) / 3, count: count,
 	}
 	held := w.keys[in.passkey]
 	if held.credential.Counter = count; in.passkey == countsNothing {
