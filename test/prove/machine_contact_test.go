@@ -2,6 +2,7 @@ package prove_test
 
 import (
 	"fmt"
+	"maps"
 
 	"pgregory.net/rapid"
 )
@@ -39,11 +40,7 @@ func (c newContact) body(name string) fields {
 // setContacts puts the addresses into the user, all or none, and counts what is sent. A
 // contact without an address is none. Codes are told by the answer.
 func (m *machine) setContacts(u *account, all ...newContact) refusal {
-	now, changed := m.now(), *u
-	counted := make(sent)
-	for to, used := range m.sent {
-		counted[to] = used
-	}
+	now, changed, counted := m.now(), *u, maps.Clone(m.sent)
 	for _, c := range all {
 		if c.to == "" {
 			continue
@@ -65,9 +62,6 @@ func (m *machine) setContacts(u *account, all ...newContact) refusal {
 	*u, m.sent = changed, counted
 	return carriedOut
 }
-
-// lives are how long codes of addresses are good for.
-var lives = map[string]int{aMail: int(mailLife), anSMS: int(phoneLife)}
 
 // tookCode notes the code of a new address, which was returned or sent.
 func (m *machine) tookCode(rt *rapid.T, u *account, c newContact, returned string) {

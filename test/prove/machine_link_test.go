@@ -74,7 +74,8 @@ func (m *machine) changeLink(rt *rapid.T) {
 	}
 }
 
-// signInElsewhere begins a sign-in, and mostly comes back from it.
+// signInElsewhere begins a sign-in and comes back from it, sometimes without having signed
+// in.
 func (m *machine) signInElsewhere(rt *rapid.T) {
 	body := fields{"idpId": provider, "urls": fields{"successUrl": origin + "/ok", "failureUrl": origin + "/failed"}}
 	if one(rt, 10, "provider") {
@@ -83,6 +84,10 @@ func (m *machine) signInElsewhere(rt *rapid.T) {
 		return
 	}
 	a := m.call(rt, "StartIdentityProviderIntent", body, carriedOut)
+	if one(rt, 8, "turn back") {
+		m.turnBack(rt, a.string("authUrl"))
+		return
+	}
 	i := &modelIntent{account: m.drawAccount(rt), ends: m.now().Add(intentLife)}
 	m.stub.Now = m.now()
 	i.linked = m.linked(i.account)
@@ -92,6 +97,18 @@ func (m *machine) signInElsewhere(rt *rapid.T) {
 		rt.Fatalf("want %+v, came back to %v", *i, back)
 	}
 	m.signIn = append(m.signIn, i)
+}
+
+// turnBack is what a provider answers for somebody who does not want to.
+func (m *machine) turnBack(rt *rapid.T, address string) {
+	rt.Helper()
+	asked, err := url.Parse(address)
+	check(m.t, err)
+	answered := "/idps/callback?" + url.Values{"error": {"access_denied"}, "state": {asked.Query().Get("state")}}.Encode()
+	back := m.back(rt, answered)
+	if back.Path != "/failed" || back.Query().Get("error") != "access_denied" || back.Query().Has("token") {
+		rt.Fatalf("came back to %v", back)
+	}
 }
 
 // back is where the browser ends after the callback.

@@ -164,7 +164,6 @@ type machine struct {
 	live   []*machineSession
 	lost   []*modelKey // keys that were removed, and are still in somebody's hand
 	signIn []*modelIntent
-	begun  []string // addresses of sign-ins that nobody finished
 	kept   []keptCall
 }
 

@@ -53,7 +53,6 @@ type modelStep struct {
 type keyAnswer struct {
 	value []byte // of the challenge
 	key   *modelKey
-	owner string // whom the key says it is of
 	count uint32
 	text  string
 }
