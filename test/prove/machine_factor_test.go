@@ -1,7 +1,6 @@
 package prove_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -15,16 +14,22 @@ import (
 func (m *machine) changeApp(rt *rapid.T) {
 	id, u := m.pickUser(rt)
 	method := rapid.SampledFrom([]string{"RegisterTOTP", "VerifyTOTPRegistration", "VerifyTOTPRegistration", "RemoveTOTP"}).Draw(rt, "method")
-	body, want := fields{"userId": id}, noUser
+	code := "wrong!"
+	if u != nil && len(u.app.seed) > 0 && !one(rt, 4, "wrong") {
+		offset := rapid.SampledFrom([]int{0, -1, 1, -3}).Draw(rt, "offset")
+		code = otp.Code(u.app.seed, m.now().Add(time.Duration(offset)*appStep))
+	}
+	m.callApp(rt, id, method, code)
+}
+
+func (m *machine) callApp(rt *rapid.T, id, method, code string) {
+	rt.Helper()
+	u, body, want := m.users[id], fields{"userId": id}, noUser
 	if method == "VerifyTOTPRegistration" {
-		body["code"] = "wrong!"
-		if u != nil && len(u.app.seed) > 0 && !one(rt, 4, "wrong") {
-			offset := rapid.SampledFrom([]int{0, -1, 1, -3}).Draw(rt, "offset")
-			body["code"] = otp.Code(u.app.seed, m.now().Add(time.Duration(offset)*appStep))
-		}
+		body["code"] = code
 	}
 	if u != nil {
-		want = m.app(u, method, fmt.Sprint(body["code"]))
+		want = m.app(u, method, code)
 	}
 	a := m.call(rt, method, body, want)
 	if method == "RegisterTOTP" && want == carriedOut {
@@ -53,8 +58,13 @@ func (m *machine) app(u *account, method, code string) refusal {
 
 // changeCodes sets up one-time codes by SMS or mail, or ends them.
 func (m *machine) changeCodes(rt *rapid.T) {
-	id, u := m.pickUser(rt)
-	method, want := rapid.SampledFrom([]string{"AddOTPSMS", "AddOTPSMS", "AddOTPEmail", "AddOTPEmail", "RemoveOTPSMS", "RemoveOTPEmail"}).Draw(rt, "method"), noUser
+	id, _ := m.pickUser(rt)
+	m.callCodes(rt, id, rapid.SampledFrom([]string{"AddOTPSMS", "AddOTPEmail", "RemoveOTPSMS", "RemoveOTPEmail"}).Draw(rt, "method"))
+}
+
+func (m *machine) callCodes(rt *rapid.T, id, method string) {
+	rt.Helper()
+	u, want := m.users[id], noUser
 	if u != nil {
 		want = u.codes(method)
 	}
@@ -85,16 +95,20 @@ func (u *account) codes(method string) refusal {
 // changeRecovery adds recovery codes, or removes them all.
 func (m *machine) changeRecovery(rt *rapid.T) {
 	id, u := m.pickUser(rt)
-	count, want := rapid.IntRange(1, maxRecovery+2).Draw(rt, "count"), carriedOut
-	if one(rt, 5, "remove") {
-		if u == nil {
-			want = noUser
-		} else {
-			u.recovery = nil
-		}
-		m.call(rt, "RemoveRecoveryCodes", fields{"userId": id}, want)
+	if !one(rt, 5, "remove") {
+		m.addRecovery(rt, id, rapid.IntRange(1, maxRecovery+2).Draw(rt, "count"))
 		return
 	}
+	want := noUser
+	if u != nil {
+		u.recovery, want = nil, carriedOut
+	}
+	m.call(rt, "RemoveRecoveryCodes", fields{"userId": id}, want)
+}
+
+func (m *machine) addRecovery(rt *rapid.T, id string, count int) {
+	rt.Helper()
+	u, want := m.users[id], carriedOut
 	switch {
 	case count > maxRecovery: // which is told before anybody is looked up
 		want = recoveryMany

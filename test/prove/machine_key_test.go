@@ -43,10 +43,18 @@ func (m *machine) registerKey(rt *rapid.T) {
 	case one(rt, 8, "domain"):
 		body["domain"], want = "elsewhere.example", domainNotOurs
 	}
+	m.beginKey(rt, kind, body, want)
+}
+
+// beginKey makes a key, which waits to be completed.
+func (m *machine) beginKey(rt *rapid.T, kind string, body fields, want refusal) *modelKey {
+	rt.Helper()
 	a := m.call(rt, rpcOf(kind, "register"), body, want)
 	if want != carriedOut {
-		return
+		return nil
 	}
+	id := body["userId"].(string)
+	u := m.users[id]
 	options, err := json.Marshal(a.at("publicKeyCredentialCreationOptions"))
 	check(m.t, err)
 	k := &modelKey{heldKey: newKey(m.t, id), kind: kind, ends: m.now().Add(keyLife)}
@@ -58,6 +66,7 @@ func (m *machine) registerKey(rt *rapid.T) {
 	u.dropKeys(func(other *modelKey) bool { return !other.ready && (other.kind == kind || !m.now().Before(other.ends)) })
 	u.keys = append(u.keys, k)
 	m.lookAt(rt, id)
+	return k
 }
 
 // redeem draws a registration code, the right one more often than not.
@@ -86,6 +95,11 @@ func (m *machine) redeem(rt *rapid.T, u *account, body fields) refusal {
 // completeKey answers for the browser: for a key that waits, or does no more.
 func (m *machine) completeKey(rt *rapid.T) {
 	u, k := m.pickKey(rt)
+	m.complete(rt, u, k)
+}
+
+func (m *machine) complete(rt *rapid.T, u *account, k *modelKey) {
+	rt.Helper()
 	want := carriedOut
 	switch known := u.key(k.kind, k.id); {
 	case known == nil:

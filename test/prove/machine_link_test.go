@@ -83,12 +83,19 @@ func (m *machine) signInElsewhere(rt *rapid.T) {
 		m.call(rt, "StartIdentityProviderIntent", body, providerNotThere)
 		return
 	}
-	a := m.call(rt, "StartIdentityProviderIntent", body, carriedOut)
 	if one(rt, 8, "turn back") {
-		m.turnBack(rt, a.string("authUrl"))
+		m.turnBack(rt, m.call(rt, "StartIdentityProviderIntent", body, carriedOut).string("authUrl"))
 		return
 	}
-	i := &modelIntent{account: m.drawAccount(rt), ends: m.now().Add(intentLife)}
+	m.signInAs(rt, m.drawAccount(rt))
+}
+
+func (m *machine) signInAs(rt *rapid.T, account string) *modelIntent {
+	rt.Helper()
+	a := m.call(rt, "StartIdentityProviderIntent", fields{
+		"idpId": provider, "urls": fields{"successUrl": origin + "/ok", "failureUrl": origin + "/failed"},
+	}, carriedOut)
+	i := &modelIntent{account: account, ends: m.now().Add(intentLife)}
 	m.stub.Now = m.now()
 	i.linked = m.linked(i.account)
 	back := m.back(rt, m.stub.SignIn(m.t, a.string("authUrl"), i.account))
@@ -97,6 +104,7 @@ func (m *machine) signInElsewhere(rt *rapid.T) {
 		rt.Fatalf("want %+v, came back to %v", *i, back)
 	}
 	m.signIn = append(m.signIn, i)
+	return i
 }
 
 // turnBack is what a provider answers for somebody who does not want to.

@@ -39,7 +39,7 @@ func (m *machine) step(rt *rapid.T, s modelSession) modelStep {
 		}
 	}
 	step.metadata = rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "c"}), rapid.SampledFrom([]string{"", "x", "y"}), 0, 2).Draw(rt, "metadata")
-	if one(rt, 12, "lifetime") {
+	if one(rt, 8, "lifetime") {
 		step.lifetime = 10 * time.Minute
 	}
 	if one(rt, 6, "match") {

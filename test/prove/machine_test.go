@@ -173,16 +173,20 @@ func (m *machine) enter(rt *rapid.T) {
 	m.registered++
 	m.run = m.registered
 	m.createUser(rt)
+	for range 4 {
+		m.equip(rt)
+	}
 }
 
 // actions are the calls, those more than once that reach more.
 func (m *machine) actions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"create session": m.createSession, "set": m.set, "set again": m.set, "guess": m.guess, "answer": m.answerCode,
-		"prove": m.prove, "get": m.get, "bearer": m.actAsUser, "delete session": m.deleteSession,
-		"list sessions": m.listSessions, "end sessions": m.endSessions, "repeat": m.repeatKept, "time": m.wait,
-		"create user": m.createUser, "update user": m.updateUser, "password": m.setPassword, "state": m.changeState, "state again": m.changeState,
-		"delete user": m.deleteUser, "remove key again": m.removeKey, "list users": m.listUsers, "look": m.lookAround,
+		"prove": m.prove, "pass": m.pass, "pass again": m.pass, "pass once more": m.pass, "fail": m.fail, "send often": m.sendOften,
+		"get": m.get, "bearer": m.actAsUser, "delete session": m.deleteSession,
+		"list sessions": m.listSessions, "end sessions": m.endSessions, "repeat": m.repeatKept, "time": m.wait, "more time": m.wait,
+		"create user": m.createUser, "update user": m.updateUser, "password": m.setPassword, "state": m.changeState,
+		"delete user": m.deleteUser, "list users": m.listUsers, "look": m.lookAround, "equip": m.equip, "equip again": m.equip,
 		"set address": m.setContact, "send code": m.sendContactCode, "verify address": m.verifyContact,
 		"app": m.changeApp, "codes": m.changeCodes, "recovery": m.changeRecovery,
 		"register key": m.registerKey, "complete key": m.completeKey, "remove key": m.removeKey, "key link": m.linkKey,
