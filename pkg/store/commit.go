@@ -88,7 +88,7 @@ func (s *Store) SaveUser(ctx context.Context, c user.Change) error {
 		switch key := ops[failure.Op].Key; key {
 		case guardKey(c.New.ID): // comes first: the one who took the name may be this very user
 			if c.Old == nil {
-				return user.ErrExists
+				return s.taken(c.New.ID, failure.Old)
 			}
 			return fault.Conflict.Wrap(conflict)
 		case loginKey(c.New.LoginName()):
@@ -105,6 +105,20 @@ func (s *Store) SaveUser(ctx context.Context, c user.Change) error {
 	return lost(err, ops, c.Sends)
 }
 
+// taken says why a new user cannot have the id: there is one, or the new one would have
+// an epoch in which sessions of a deleted one may have been bound.
+func (s *Store) taken(id string, guard table.Item) error {
+	g, err := decodeGuard(id, guard)
+	switch {
+	case err != nil:
+		return err
+	case g == nil || g.State != user.StateDeleted:
+		return user.ErrExists
+	default:
+		return fault.Conflict.Wrap(&user.FormerLife{Epoch: g.Epoch})
+	}
+}
+
 func sessionOp(old, changed *session.Session) table.Op {
 	cond := table.NotExists()
 	if old != nil {
@@ -118,9 +132,11 @@ func atRevision(r uint64) table.Condition { return table.Eq(table.At(attrRevisio
 func atVersion(v uint64) table.Condition { return table.Eq(table.At(attrVersion), int64(v)) }
 
 // userOps turns one user into another: the guard under its version, and whatever
-// else differs. A new user may take the place of a deleted one.
+// else differs. A new user may take the place of a deleted one, in a later epoch.
 func userOps(old, changed *user.User, marker []byte) []table.Op {
-	cond := table.Or(table.NotExists(), table.Eq(table.At(attrState), int64(user.StateDeleted)))
+	cond := table.Or(table.NotExists(), table.And(
+		table.Eq(table.At(attrState), int64(user.StateDeleted)), table.Lt(table.At(attrEpoch), changed.Guard.Epoch),
+	))
 	if old != nil {
 		cond = atVersion(old.Guard.Version)
 	}

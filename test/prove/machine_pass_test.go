@@ -49,10 +49,22 @@ func (m *machine) prepareContact(rt *rapid.T, u *account, method, name string, c
 	m.call(rt, method, body, m.setContacts(u, c))
 }
 
+// pickAlive returns the latest session that can be stepped up, one with a user if there is.
+func (m *machine) pickAlive(rt *rapid.T) *machineSession {
+	for _, bound := range []bool{true, false} {
+		for _, s := range slices.Backward(m.live) {
+			if !s.over() && !s.late(m.now()) && (s.user != "") == bound {
+				return s
+			}
+		}
+	}
+	return m.pick(rt)
+}
+
 // pass takes the next step with one of the user's factors: the right answer, or the
 // question that comes before.
 func (m *machine) pass(rt *rapid.T) {
-	s := m.pick(rt)
+	s := m.pickAlive(rt)
 	step := modelStep{user: m.unbound(rt, s)}
 	u := m.users[s.bound(step)]
 	if u == nil || len(u.methods()) == 0 {
@@ -79,11 +91,12 @@ func (m *machine) pass(rt *rapid.T) {
 	m.take(rt, s, step)
 }
 
-// unused is a sign-in of the user that waits to be used.
+// unused is a sign-in of the user that waits to be used, or rarely one that was.
 func (m *machine) unused(rt *rapid.T, u *account) *modelIntent {
 	rt.Helper()
+	used := one(rt, 4, "used")
 	for _, i := range m.signIn {
-		if !i.consumed && slices.Contains(u.links, i.account) && !one(rt, 4, "new") {
+		if i.consumed == used && slices.Contains(u.links, i.account) && !one(rt, 4, "new") {
 			return i
 		}
 	}
@@ -111,7 +124,7 @@ func (m *machine) passKey(u *account, s *machineSession, step *modelStep, kind s
 
 // fail fails at one factor, some times.
 func (m *machine) fail(rt *rapid.T) {
-	s, kind := m.pick(rt), rapid.SampledFrom([]string{aTOTP, anSMS, aMail, aRecovery, aPasskey}).Draw(rt, "kind")
+	s, kind := m.pickAlive(rt), rapid.SampledFrom([]string{aTOTP, anSMS, aMail, aRecovery, aPasskey}).Draw(rt, "kind")
 	for range rapid.IntRange(1, machineLimit+1).Draw(rt, "times") {
 		step := modelStep{user: m.unbound(rt, s)}
 		switch kind {
@@ -130,7 +143,7 @@ func (m *machine) fail(rt *rapid.T) {
 
 // sendOften asks for one message after the other, as soon as that may be.
 func (m *machine) sendOften(rt *rapid.T) {
-	s, kind := m.pick(rt), rapid.SampledFrom([]string{anSMS, aMail}).Draw(rt, "kind")
+	s, kind := m.pickAlive(rt), rapid.SampledFrom([]string{anSMS, aMail}).Draw(rt, "kind")
 	if u := m.users[s.user]; u == nil || !u.takes(kind) {
 		rt.Skip("nothing to send")
 	}
