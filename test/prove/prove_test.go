@@ -7,13 +7,16 @@
 // that were tried: sessions are linearizable (one token is current, no step is lost, a
 // repeated Idempotency-Key has one effect and one answer, nothing happens after the end,
 // and what an unavailable service may have done it has done by the time it says so);
-// codes are used once; failures and messages are counted exactly.
+// codes, challenges for passkeys and sign-ins elsewhere are used once; what was ended stays
+// so; lists are true, and whole where no index lags; failures and messages are counted
+// exactly.
 //
-// Not proved: other interleavings than those that happened; reads through indexes, which
-// may lag; more than one process; time that moves during a history. A search is not a
-// proof, so each model also meets a store that lacks one condition, and must refuse it.
+// Not proved: other interleavings than those that happened; more than one process; time
+// that moves during a history. A search is not a proof, so each model also meets a store
+// that lacks one condition, and must refuse it.
 //
-// Sequences of calls, one at a time, are compared with a model of their own.
+// Sequences of calls of every RPC, one at a time, are compared with a model of their own.
+// Its files begin with machine (what draws, calls and compares) and model (what predicts).
 package prove_test
 
 import (
