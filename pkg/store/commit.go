@@ -87,7 +87,7 @@ func (s *Store) SaveUser(ctx context.Context, c user.Change) error {
 		switch key := ops[failure.Op].Key; key {
 		case guardKey(c.New.ID): // comes first: the one who took the name may be this very user
 			if c.Old == nil {
-				return user.ErrExists
+				return s.taken(c.New.ID, failure.Old)
 			}
 			return fault.Conflict.Wrap(conflict)
 		case loginKey(c.New.LoginName()):
@@ -104,6 +104,20 @@ func (s *Store) SaveUser(ctx context.Context, c user.Change) error {
 	return lost(err, ops, c.Sends)
 }
 
+// taken says why a new user cannot have the id: there is one, or the new one would have
+// an epoch in which sessions of a deleted one may have been bound.
+func (s *Store) taken(id string, guard table.Item) error {
+	g, err := decodeGuard(id, guard)
+	switch {
+	case err != nil:
+		return err
+	case g == nil || g.State != user.StateDeleted:
+		return user.ErrExists
+	default:
+		return fault.Conflict.Wrap(&user.FormerLife{Epoch: g.Epoch})
+	}
+}
+
 func sessionOp(old, changed *session.Session) table.Op {
 	if old == nil {
 		return table.Put(sessionKey(changed.ID), sessionItem(changed), table.NotExists())
@@ -116,7 +130,7 @@ func atRevision(r uint64) table.Condition { return table.Eq(table.At(attrRevisio
 func atVersion(v uint64) table.Condition { return table.Eq(table.At(attrVersion), int64(v)) }
 
 // userOps turns one user into another: the guard under its version, and whatever
-// else differs. A new user may take the place of a deleted one.
+// else differs. A new user may take the place of a deleted one, in a later epoch.
 func userOps(old, changed *user.User, marker []byte) []table.Op {
 	ops := []table.Op{guardOp(old, changed, marker)}
 	before := make(map[table.Key]table.Item)
@@ -144,7 +158,9 @@ func userOps(old, changed *user.User, marker []byte) []table.Op {
 func guardOp(old, changed *user.User, marker []byte) table.Op {
 	key, item := guardKey(changed.ID), guardItem(&changed.Guard, marker)
 	if old == nil {
-		free := table.Or(table.NotExists(), table.Eq(table.At(attrState), int64(user.StateDeleted)))
+		free := table.Or(table.NotExists(), table.And(
+			table.Eq(table.At(attrState), int64(user.StateDeleted)), table.Lt(table.At(attrEpoch), changed.Guard.Epoch),
+		))
 		return table.Put(key, item, free)
 	}
 	return evolve(key, guardItem(&old.Guard, nil), item, atVersion(old.Guard.Version))

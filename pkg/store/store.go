@@ -73,8 +73,56 @@ func (s *Store) sessionAndGuard(ctx context.Context, sessionID, userID string) (
 }
 
 // Load implements session.Store. What can be named is read side by side; a bound
-// user that is not known beforehand costs a second round trip.
+// user that is not known beforehand costs a second round trip, and a session that seems
+// to be over with others of its user a second look.
 func (s *Store) Load(ctx context.Context, r session.Ref) (session.Loaded, error) {
+	l, err := s.sideBySide(ctx, r)
+	for range looks {
+		if err != nil || !seemsOver(l) {
+			break
+		}
+		var same bool
+		if l, same, err = s.again(ctx, r, l); same {
+			break
+		}
+	}
+	return l, err
+}
+
+// looks bounds how often a session is read again that is written meanwhile.
+const looks = 3
+
+// seemsOver reports whether the session is over by its user's guard alone. Session and
+// guard may have been read before and after one write of both: one that kept the session
+// while others of its user ended.
+func seemsOver(l session.Loaded) bool {
+	return l.Session != nil && l.Session.TerminatedAt.IsZero() && l.Guard != nil && l.Session.Ended(l.Guard)
+}
+
+// again reads the user and then the session, and reports whether that is the same as
+// before. Then the two belong together.
+func (s *Store) again(ctx context.Context, r session.Ref, l session.Loaded) (session.Loaded, bool, error) {
+	owner := l.Session.Factors.User.ID
+	found, err := s.userAt(ctx, whom{id: owner}, r.Depth)
+	if err != nil {
+		return session.Loaded{}, false, err
+	}
+	now, err := s.session(ctx, r.SessionID)
+	if err != nil {
+		return session.Loaded{}, false, err
+	}
+	if l.User != nil && l.User.ID == owner {
+		l.User = found.user
+	}
+	if l.Guard = found.guard; now == nil {
+		l.Guard = nil
+	}
+	same := now != nil && now.Revision == l.Session.Revision
+	l.Session = now
+	return l, same, nil
+}
+
+func (s *Store) sideBySide(ctx context.Context, r session.Ref) (session.Loaded, error) {
 	named := r.UserID != "" || r.LoginName != ""
 	asked, known := whom{r.UserID, r.LoginName, r.CredentialID}, s.bound.userOf(r.SessionID)
 	first, guessed := asked, known != "" && !named

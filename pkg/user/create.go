@@ -70,10 +70,12 @@ func (s *Service) Create(ctx context.Context, caller access.Caller, n Registrati
 		return Result{}, err
 	}
 	u.Organization = organization
+	var former int64
 	proving := contacts{&u.Email, n.EmailCode, &u.Phone, n.PhoneCode}
 	return s.run(ctx, n.Once, func(d *draft) (*fault.Fault, error) { return s.openContacts(d, proving) },
 		func() (*draft, error) {
-			d := &draft{user: u.Clone()}
+			d := &draft{user: u.Clone(), former: &former}
+			d.user.Guard.Epoch = max(d.user.Guard.Epoch, former+1)
 			if n.Once.None() {
 				return d, nil
 			}

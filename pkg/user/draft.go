@@ -21,9 +21,12 @@ type draft struct {
 	old *User // nil for a new user
 	// earlier is who has the id of a new user already, looked up for a named request.
 	earlier *User
-	user    *User
-	usage   map[sending.Subject]sending.Usage
-	outbox  sending.Outbox
+	// former takes the last epoch of a deleted user whose id is used again; nil for one who
+	// is there already.
+	former *int64
+	user   *User
+	usage  map[sending.Subject]sending.Usage
+	outbox sending.Outbox
 	// secrets are what the answer hands to the caller, by name; a code has the name of
 	// its channel.
 	secrets map[string]string
@@ -153,7 +156,11 @@ func (s *Service) save(ctx context.Context, d *draft, denied *fault.Fault) error
 	if denied == nil {
 		c.Sends = d.outbox.Sends
 	}
-	return sending.WithWait(s.c.Store.SaveUser(ctx, c), d.now)
+	err := s.c.Store.SaveUser(ctx, c)
+	if life, late := errors.AsType[*FormerLife](err); late && d.former != nil {
+		*d.former = life.Epoch
+	}
+	return sending.WithWait(err, d.now)
 }
 
 // changed reports whether there is anything to commit.

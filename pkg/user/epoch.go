@@ -3,9 +3,20 @@ package user
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"time"
 )
+
+// FormerLife is why a new user cannot be stored with the epoch that it has: somebody had
+// the id before, and was deleted in this one or a later. It is the cause of a
+// fault.Conflict.
+type FormerLife struct{ Epoch int64 }
+
+// Error implements error.
+func (f *FormerLife) Error() string {
+	return fmt.Sprintf("a deleted user of that id ended in epoch %d", f.Epoch)
+}
 
 // maxAgents is how many user agents can have an epoch of their own. It bounds what the
 // guard grows by to about half a kilobyte.

@@ -3,6 +3,7 @@ package prove_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/idp"
+	"github.com/stepup-auth/stepup/pkg/idp/idptest"
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/table/tabletest"
 )
@@ -24,6 +27,7 @@ type lab struct {
 
 	key  string
 	calm bool // the store is slow and nothing worse
+	stub *idptest.Stub
 	// people are users that several histories share.
 	people     []string
 	registered int
@@ -37,11 +41,25 @@ type lab struct {
 
 func newLab(t *testing.T, tb table.Table, env map[string]string) *lab {
 	t.Helper()
-	l := &lab{}
-	l.Service = apptest.New(t, apptest.Options{Table: slow{tabletest.NewFaulty(tb, l.fault), l}, Env: env})
+	l := &lab{stub: idptest.NewStub(t)}
+	env = maps.Clone(env)
+	if env == nil {
+		env = make(map[string]string)
+	}
+	env["STEPUP_RELYING_PARTIES"] = relyingParty + "=" + origin
+	l.Service = apptest.New(t, apptest.Options{
+		Table: slow{tabletest.NewFaulty(tb, l.fault), l}, Env: env, Providers: []idp.Provider{l.stub.Config(provider)},
+	})
 	l.key = l.NewKey(t, access.IAMOwner, "")
 	return l
 }
+
+// What every lab has: a relying party with a site, and an identity provider.
+const (
+	relyingParty = "example.com"
+	origin       = "https://login.example.com"
+	provider     = "stub"
+)
 
 // begin lets the store misbehave as the seed wants it.
 func (l *lab) begin(seed uint64) {
@@ -174,9 +192,13 @@ type reply struct {
 		Session struct {
 			Sequence uint64 `json:",string"`
 			Metadata map[string][]byte
-			Factors  struct{ User, Password, OtpSms *struct{} }
+			Factors  struct{ User, Password, OtpSms, Intent *struct{} }
 		}
-		Challenges struct{ OtpSms string }
+		Sessions   []struct{ ID string }
+		Challenges struct {
+			OtpSms   string
+			WebAuthN struct{ PublicKeyCredentialRequestOptions json.RawMessage }
+		}
 	}
 	failedAttempts int
 	text           string
@@ -184,8 +206,13 @@ type reply struct {
 
 // do makes one call. Idempotency is the request's key, empty for none.
 func (l *lab) do(verb, path, body, idempotency string) (r reply) {
+	return l.doAs(l.key, verb, path, body, idempotency)
+}
+
+// doAs is do with other credentials, such as a session's token.
+func (l *lab) doAs(bearer, verb, path, body, idempotency string) (r reply) {
 	request := httptest.NewRequest(verb, "http://stepup.test"+path, strings.NewReader(body))
-	request.Header.Set("Authorization", "Bearer "+l.key)
+	request.Header.Set("Authorization", "Bearer "+bearer)
 	request.Header.Set("Content-Type", "application/json")
 	if idempotency != "" {
 		request.Header.Set("Idempotency-Key", idempotency)

@@ -1,47 +1,96 @@
 package prove_test
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
-	"maps"
-	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"pgregory.net/rapid"
 
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	sessionv1 "github.com/stepup-auth/stepup/pkg/gen/stepup/session/v1"
+	sessionv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
+	userv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
 	"github.com/stepup-auth/stepup/pkg/table"
-	"github.com/stepup-auth/stepup/pkg/user"
+	"github.com/stepup-auth/stepup/pkg/table/dynamo"
 )
 
-var checksFlag = flag.Int("prove.checks", 3, "how many sequences of calls to try per store")
+var checksFlag = flag.Int("prove.checks", 12, "how many sequences of calls to try on the embedded store, and a third as many on DynamoDB's stand-in")
 
-// TestSequencesOfCallsDoWhatASimpleModelSays draws calls, makes them one after another,
-// and compares each answer, and then the session, with a model that shares no code with
-// the service. A failing sequence is shrunk and printed.
+// TestSequencesOfCallsDoWhatASimpleModelSays draws calls of every RPC, makes them one
+// after another, and compares each answer, and then what they were about, with a model
+// that shares no code with the service. A failing sequence is shrunk and printed.
 func TestSequencesOfCallsDoWhatASimpleModelSays(t *testing.T) {
-	onBoth(t, func(t *testing.T, tb table.Table) {
-		sequences(t, newLab(t, tb, lockoutOf(machineLimit)), *checksFlag)
+	called := make(map[string]int)
+	t.Run("bolt", func(t *testing.T) {
+		l := newLab(t, apptest.Bolt(t), lockoutOf(machineLimit))
+		sequences(t, l, draws{*checksFlag, *seedFlag, called})
+		for round := range uint64(20) { // a few sequences may not come by everything
+			if len(uncalled(called)) > 0 {
+				sequences(t, l, draws{1, *seedFlag + 1000 + round, called})
+			}
+		}
 	})
+	t.Run("dynamo", func(t *testing.T) {
+		l := newLab(t, apptest.Dynamo(t, dynamo.Options{}), lockoutOf(machineLimit))
+		sequences(t, l, draws{(*checksFlag + 2) / 3, *seedFlag, called})
+	})
+	if missing := uncalled(called); len(missing) > 0 {
+		t.Errorf("no sequence calls %v", missing)
+	}
 }
 
-// TestSequencesFindAServiceThatLocksTooEarly is why the other test can be believed.
-func TestSequencesFindAServiceThatLocksTooEarly(t *testing.T) {
-	judged, over := &verdict{TB: t}, make(chan struct{})
-	l := newLab(t, apptest.Bolt(t), lockoutOf(machineLimit-1))
-	go func() {
-		defer close(over)
-		sequences(judged, l, 300)
-	}()
-	<-over
-	if !judged.Failed() {
-		t.Error("no sequence told the limits apart")
+// uncalled lists the RPCs of the contract that no sequence called yet.
+func uncalled(called map[string]int) (missing []protoreflect.Name) {
+	for _, method := range contract() {
+		if called[string(method.Name())] == 0 {
+			missing = append(missing, method.Name())
+		}
+	}
+	return missing
+}
+
+// contract lists every RPC.
+func contract() (all []protoreflect.MethodDescriptor) {
+	for _, file := range []protoreflect.FileDescriptor{
+		sessionv1.File_stepup_session_v1_session_service_proto,
+		sessionv2.File_zitadel_session_v2_session_service_proto, userv2.File_zitadel_user_v2_user_service_proto,
+	} {
+		for s := range file.Services().Len() {
+			methods := file.Services().Get(s).Methods()
+			for i := range methods.Len() {
+				all = append(all, methods.Get(i))
+			}
+		}
+	}
+	return all
+}
+
+// TestSequencesFindADefect is why the other test can be believed: a service that locks
+// at the first failure, and a store that forgets to delete.
+func TestSequencesFindADefect(t *testing.T) {
+	for name, l := range map[string]*lab{
+		"locks too early": newLab(t, apptest.Bolt(t), lockoutOf(1)),
+		"deletes nothing": newLab(t, hoarding{apptest.Bolt(t)}, lockoutOf(machineLimit)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			judged, over := &verdict{TB: t}, make(chan struct{})
+			go func() {
+				defer close(over)
+				sequences(judged, l, draws{300, *seedFlag, make(map[string]int)})
+			}()
+			<-over
+			if !judged.Failed() {
+				t.Error("no sequence noticed")
+			}
+		})
 	}
 }
 
@@ -70,10 +119,17 @@ func lockoutOf(limit int) map[string]string {
 	return map[string]string{"STEPUP_LOCKOUT_LIMIT": strconv.Itoa(limit)}
 }
 
-func sequences(t testing.TB, l *lab, checks int) {
+// draws says how many sequences to draw and from which seed, and counts their calls.
+type draws struct {
+	checks int
+	seed   uint64
+	called map[string]int
+}
+
+func sequences(t testing.TB, l *lab, d draws) {
 	for name, value := range map[string]string{
-		"rapid.checks": strconv.Itoa(checks), "rapid.seed": strconv.FormatUint(*seedFlag, 10), "rapid.steps": "50",
-		"rapid.nofailfile": "true", "rapid.shrinktime": "10s",
+		"rapid.checks": strconv.Itoa(d.checks), "rapid.seed": strconv.FormatUint(d.seed, 10), "rapid.steps": "60",
+		"rapid.nofailfile": "true", "rapid.shrinktime": "20s",
 	} {
 		check(t, flag.Set(name, value))
 	}
@@ -81,287 +137,94 @@ func sequences(t testing.TB, l *lab, checks int) {
 		check(t, flag.Set("rapid.shrinktime", "0s"))
 	}
 	l.pause(true)
-	start, n := time.Now(), 0
+	start, told, n := time.Now(), time.Now(), 0
 	rapid.Check(t, func(rt *rapid.T) {
-		if n++; n%100 == 0 {
+		if n++; time.Since(told) > 5*time.Second {
+			told = time.Now()
 			fmt.Fprintf(os.Stderr, "%s: %d sequences in %v\n", t.Name(), n, time.Since(start).Round(time.Second))
 		}
-		m := &machine{lab: l, user: modelUser{password: apptest.Password, changed: 1}}
-		m.userID = register(t, l, user.NewPassword{Hash: apptest.CheapHash(t, apptest.Password)})
-		rt.Repeat(map[string]func(*rapid.T){
-			"create": m.create, "set": m.set, "step up": m.set, "guess": m.guess, "answer": m.answer, "get": m.get,
-			"delete": m.remove, "lock or unlock": m.lock, "password": m.changePassword, "time": m.wait,
-		})
+		m := &machine{lab: l, t: t, called: d.called, modelWorld: modelWorld{users: make(map[string]*account), sent: make(sent)}}
+		m.enter(rt)
+		rt.Repeat(m.actions())
 	})
+	t.Logf("%d sequences; with those before, %d calls", n, l.calls.Load())
 }
 
 // machine is the service and the model side by side.
 type machine struct {
 	*lab
+	modelWorld
 
-	userID   string
-	user     modelUser
-	sessions []*machineSession
+	t      testing.TB
+	called map[string]int
+	run    int      // numbers the sequence, so that its names are its own
+	names  int      // counts those that were drawn
+	order  []string // ids of users as they were created
+	gone   []string // ids of those who were deleted
+	live   []*machineSession
+	lost   []*modelKey // keys that were removed, and are still in somebody's hand
+	signIn []*modelIntent
+	kept   []keptCall
 }
 
-type machineSession struct {
-	path   string
-	model  modelSession
-	tokens []string // all that were answered, the latest last
-}
-
-func (m *machine) create(rt *rapid.T) {
-	if len(m.sessions) > 2 && !m.sessions[len(m.sessions)-1].model.ended(&m.user) {
-		rt.Skip("enough of them")
-	}
-	step := m.step(rt, modelSession{})
-	model, want := modelSession{}.set(&m.user, step, m.Clock.Now())
-	model.sequence = 1 // also when the step asks for nothing
-	r := m.do("POST", "/v2/sessions", m.body(step), "")
-	m.compare(rt, r, want)
-	if r.outcome != done {
-		return
-	}
-	s := &machineSession{path: "/v2/sessions/" + r.body.SessionID, model: model}
-	s.took(rt, r)
-	m.sessions = append(m.sessions, s)
-}
-
-func (m *machine) set(rt *rapid.T) {
-	s := m.pick(rt)
-	step := m.step(rt, s.model)
-	m.take(rt, s, step)
-}
-
-// guess checks a password alone, so that limits are reached.
-func (m *machine) guess(rt *rapid.T) {
-	s := m.pick(rt)
-	step := modelStep{user: !s.model.bound, password: "wrong horse battery"}
-	if rapid.IntRange(0, 5).Draw(rt, "right") == 0 {
-		step.password = m.user.password
-	}
-	m.take(rt, s, step)
-}
-
-// answer checks a code alone, or asks for one.
-func (m *machine) answer(rt *rapid.T) {
-	s := m.pick(rt)
-	step := modelStep{code: "wrong"}
-	if s.model.code == "" {
-		step = modelStep{user: !s.model.bound, challenge: true}
-	} else if rapid.IntRange(0, 3).Draw(rt, "right") == 0 {
-		step.code = s.model.code
-	}
-	m.take(rt, s, step)
-}
-
-func (m *machine) take(rt *rapid.T, s *machineSession, step modelStep) {
-	before := s.model.sequence
-	var want outcome
-	s.model, want = s.model.set(&m.user, step, m.Clock.Now())
-	r := m.do("PATCH", s.path, m.body(step), "")
-	m.compare(rt, r, want)
-	switch {
-	case r.outcome == done && s.model.sequence > before:
-		s.took(rt, r)
-	case r.outcome == done && r.body.SessionToken != "":
-		rt.Fatalf("a token for no change: %s", r.text)
-	}
-	m.look(rt, s, "")
-}
-
-// took notes what a change answered.
-func (s *machineSession) took(rt *rapid.T, r reply) {
-	if r.body.Details.Sequence != s.model.sequence || r.body.SessionToken == "" {
-		rt.Fatalf("want sequence %d and a token, got %s", s.model.sequence, r.text)
-	}
-	s.tokens = append(s.tokens, r.body.SessionToken)
-	if r.body.Challenges.OtpSms != "" {
-		s.model.code = r.body.Challenges.OtpSms
-	}
-	if s.model.code == "open" {
-		rt.Fatalf("no code came back: %s", r.text)
+// enter begins a sequence with a user, at the begin of a day, so that it can be repeated.
+func (m *machine) enter(rt *rapid.T) {
+	m.Clock.Advance(m.now().Truncate(24 * time.Hour).Add(24 * time.Hour).Sub(m.now()))
+	m.registered++
+	m.run = m.registered
+	m.createUser(rt)
+	for range 4 {
+		m.equip(rt)
 	}
 }
 
-func (m *machine) get(rt *rapid.T) {
-	s := m.pick(rt)
-	m.look(rt, s, m.token(rt, s))
-}
-
-// look compares what the session shows.
-func (m *machine) look(rt *rapid.T, s *machineSession, token string) {
-	path := s.path
-	if token != "" {
-		path += "?sessionToken=" + url.QueryEscape(token)
-	}
-	r, want := m.do("GET", path, "", ""), done
-	switch {
-	case s.model.ended(&m.user):
-		want = notFound
-	case !s.accepts(token):
-		want = readToken
-	}
-	m.compare(rt, r, want)
-	if want != done {
-		return
-	}
-	shown := make(map[string]string)
-	for key, value := range r.body.Session.Metadata {
-		shown[key] = string(value)
-	}
-	f := r.body.Session.Factors
-	if r.body.Session.Sequence != s.model.sequence || !maps.Equal(shown, s.model.metadata) ||
-		(f.User != nil) != s.model.bound || (f.Password != nil) != s.model.verified(&m.user) || (f.OtpSms != nil) != s.model.sms {
-		rt.Fatalf("want %+v, got %s", s.model, r.text)
+// actions are the calls, those more than once that reach more.
+func (m *machine) actions() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"create session": m.createSession, "set": m.set, "set again": m.set, "guess": m.guess, "answer": m.answerCode,
+		"prove": m.prove, "pass": m.pass, "pass again": m.pass, "pass once more": m.pass, "fail": m.fail, "send often": m.sendOften,
+		"get": m.get, "bearer": m.actAsUser, "delete session": m.deleteSession,
+		"list sessions": m.listSessions, "end sessions": m.endSessions, "repeat": m.repeatKept, "time": m.wait, "more time": m.wait,
+		"create user": m.createUser, "update user": m.updateUser, "password": m.setPassword, "state": m.changeState,
+		"delete user": m.deleteUser, "list users": m.listUsers, "look": m.lookAround, "equip": m.equip, "equip again": m.equip,
+		"set address": m.setContact, "send code": m.sendContactCode, "verify address": m.verifyContact,
+		"app": m.changeApp, "codes": m.changeCodes, "recovery": m.changeRecovery,
+		"register key": m.registerKey, "complete key": m.completeKey, "remove key": m.removeKey, "key link": m.linkKey,
+		"link": m.changeLink, "sign in": m.signInElsewhere, "retrieve": m.retrieve,
 	}
 }
 
-func (s *machineSession) accepts(token string) bool {
-	return token == "" || token == s.tokens[len(s.tokens)-1]
-}
-
-func (m *machine) remove(rt *rapid.T) {
-	s := m.pick(rt)
-	token, body := m.token(rt, s), "{}"
-	if token != "" {
-		body = fmt.Sprintf(`{"sessionToken":%q}`, token)
-	}
-	r, want := m.do("DELETE", s.path, body, ""), done
-	if !s.accepts(token) {
-		want = endToken
-	}
-	m.compare(rt, r, want)
-	if want != done {
-		return
-	}
-	if !s.model.deleted {
-		s.model.deleted = true
-		s.model.sequence++
-	}
-	if r.body.Details.Sequence != s.model.sequence {
-		rt.Fatalf("want sequence %d, got %s", s.model.sequence, r.text)
-	}
-}
-
-// lock is rare, because nothing lives after it.
-func (m *machine) lock(rt *rapid.T) {
-	if m.user.locked || rapid.IntRange(0, 3).Draw(rt, "unlock") > 0 {
-		m.unlock(rt)
-		return
-	}
-	m.user.locked = true
-	m.user.ends++
-	m.administer(rt, "lock", done)
-	m.administer(rt, "lock", lockState)
-}
-
-func (m *machine) unlock(rt *rapid.T) {
-	want := done
-	if !m.user.locked && m.user.guesses.failures+m.user.sent.failures == 0 {
-		want = unlockState
-	}
-	m.user.locked, m.user.guesses, m.user.sent = false, guessing{}, guessing{}
-	m.administer(rt, "unlock", want)
-}
-
-func (m *machine) administer(rt *rapid.T, verb string, want outcome) {
-	m.compare(rt, m.do("POST", "/v2/users/"+m.userID+"/"+verb, "{}", ""), want)
-}
-
-func (m *machine) changePassword(rt *rapid.T) {
-	m.user.changed++
-	m.user.password = fmt.Sprintf("correct horse battery %d", m.user.changed)
-	m.user.guesses = guessing{}
-	body := fmt.Sprintf(`{"newPassword":{"password":%q}}`, m.user.password)
-	m.compare(rt, m.do("POST", "/v2/users/"+m.userID+"/password", body, ""), done)
-}
+func (m *machine) now() time.Time { return m.Clock.Now() }
 
 func (m *machine) wait(rt *rapid.T) {
-	m.Clock.Advance(rapid.SampledFrom([]time.Duration{time.Second, time.Minute, 6 * time.Minute, 2 * time.Hour}).Draw(rt, "wait"))
+	m.Clock.Advance(rapid.SampledFrom([]time.Duration{
+		time.Second, appStep, time.Minute, 6 * time.Minute, time.Minute, time.Hour, 2 * time.Hour, 25 * time.Hour,
+	}).Draw(rt, "wait"))
 }
 
-func (m *machine) compare(rt *rapid.T, r reply, want outcome) {
-	rt.Helper()
-	if r.outcome != want {
-		rt.Fatalf("want %q, got %q: %s", want, r.outcome, r.text)
-	}
-	if want == wrongPassword && r.failedAttempts != m.user.guesses.failures {
-		rt.Fatalf("want %d failures, got %s", m.user.guesses.failures, r.text)
-	}
+// fresh is a name that nobody had.
+func (m *machine) fresh() string {
+	m.names++
+	return fmt.Sprintf("r%dn%d", m.run, m.names)
 }
 
-func (m *machine) pick(rt *rapid.T) *machineSession {
-	if len(m.sessions) == 0 {
-		rt.Skip("no session")
+// pickUser returns one who was not deleted, rarely none, whose id was or never is one.
+func (m *machine) pickUser(rt *rapid.T) (id string, u *account) {
+	ids := m.userIDs()
+	if n := rapid.IntRange(0, 19).Draw(rt, "user"); len(ids) == 0 || n == 0 {
+		return rapid.SampledFrom(append([]string{"nobody"}, m.gone...)).Draw(rt, "nobody"), nil
 	}
-	return m.sessions[len(m.sessions)-1-rapid.IntRange(0, min(len(m.sessions)-1, 3)).Draw(rt, "session")]
+	id = rapid.SampledFrom(ids).Draw(rt, "id")
+	return id, m.users[id]
 }
 
-// token is none, the current one, or an old one.
-func (m *machine) token(rt *rapid.T, s *machineSession) string {
-	switch n := len(s.tokens); rapid.IntRange(0, 3).Draw(rt, "token") {
-	case 0:
-		return ""
-	case 1:
-		return s.tokens[rapid.IntRange(0, n-1).Draw(rt, "old")]
-	default:
-		return s.tokens[n-1]
-	}
+// userIDs has an order that does not hang on ids, so that draws can be repeated.
+func (m *machine) userIDs() []string { return slices.Clone(m.order) }
+
+// one draws true once in n.
+func one(rt *rapid.T, n int, label string) bool {
+	return rapid.IntRange(0, n-1).Draw(rt, label) == n-1
 }
 
-// step draws what to ask for.
-func (m *machine) step(rt *rapid.T, s modelSession) modelStep {
-	var step modelStep
-	step.user = rapid.IntRange(0, 2).Draw(rt, "user") == 0 || !s.bound && rapid.Bool().Draw(rt, "bind")
-	switch rapid.IntRange(0, 4).Draw(rt, "password") {
-	case 0:
-		step.password = m.user.password
-	case 1:
-		step.password = "wrong horse battery"
-	}
-	switch rapid.IntRange(0, 5).Draw(rt, "code") {
-	case 0, 1:
-		step.code = s.code
-	case 2:
-		step.code = "wrong"
-	}
-	step.challenge = rapid.IntRange(0, 3).Draw(rt, "challenge") == 0
-	step.metadata = rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "c"}), rapid.SampledFrom([]string{"", "x", "y"}), 0, 2).Draw(rt, "metadata")
-	if rapid.IntRange(0, 7).Draw(rt, "lifetime") == 0 {
-		step.lifetime = 10 * time.Minute
-	}
-	return step
-}
-
-func (m *machine) body(step modelStep) string {
-	checks, body := map[string]any{}, map[string]any{}
-	if step.user {
-		checks["user"] = map[string]string{"userId": m.userID}
-	}
-	if step.password != "" {
-		checks["password"] = map[string]string{"password": step.password}
-	}
-	if step.code != "" {
-		checks["otpSms"] = map[string]string{"code": step.code}
-	}
-	body["checks"] = checks
-	if step.challenge {
-		body["challenges"] = map[string]any{"otpSms": map[string]bool{"returnCode": true}}
-	}
-	if step.lifetime > 0 {
-		body["lifetime"] = fmt.Sprintf("%ds", int(step.lifetime.Seconds()))
-	}
-	if len(step.metadata) > 0 {
-		values := make(map[string][]byte)
-		for key, value := range step.metadata {
-			values[key] = []byte(value)
-		}
-		body["metadata"] = values
-	}
-	text, err := json.Marshal(body)
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
-}
+// hoarding is a store that deletes nothing.
+type hoarding struct{ table.Table }

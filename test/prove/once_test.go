@@ -12,6 +12,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/otp"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -28,6 +29,8 @@ var usedUp = []outcome{
 	"COMMAND-S34gh", // SMS: no code is open any more
 	"TOTP-Auw0a",    // TOTP: its step is over
 	"DOMAIN-6uvh0",  // recovery: it is gone
+	"COMMAND-eis9R", // of an address: no code is open any more
+	"COMMAND-Eeb2a", // to register a passkey: the same
 }
 
 func (s onceState) use(in onceCall, out outcome) []any {
@@ -59,7 +62,7 @@ func byCode(history []porcupine.Operation) [][]porcupine.Operation {
 }
 
 // onceKind lets clients use the same codes: an SMS code in the one session that it was
-// sent for, a TOTP code and two recovery codes in a session each.
+// sent for, a TOTP code and two recovery codes in a session each, and those about a user.
 func onceKind() kind {
 	return kind{
 		model: porcupine.NondeterministicModel{
@@ -76,6 +79,12 @@ func onceKind() kind {
 	}
 }
 
+// codeUse is a call that uses a code; in a session of the client's when there is no path.
+type codeUse struct {
+	verb, path, body string
+	keyed            bool // it takes an Idempotency-Key
+}
+
 func useCodes(t *testing.T, l *lab, r *record) {
 	const clients = 6
 	userID, seed, recovery := enrol(t, l)
@@ -85,43 +94,46 @@ func useCodes(t *testing.T, l *lab, r *record) {
 	for i := range own {
 		own[i] = l.session(t, userID)
 	}
-	checks := []string{
-		fmt.Sprintf(`{"checks":{"otpSms":{"code":%q}}}`, code),
-		fmt.Sprintf(`{"checks":{"totp":{"code":%q}}}`, otp.Code(seed, l.Clock.Now())),
-		fmt.Sprintf(`{"checks":{"recoveryCode":{"code":%q}}}`, recovery[0]),
-		fmt.Sprintf(`{"checks":{"recoveryCode":{"code":%q}}}`, recovery[1]),
-	}
+	uses := append([]codeUse{
+		{"PATCH", sms, fmt.Sprintf(`{"checks":{"otpSms":{"code":%q}}}`, code), true},
+		{"PATCH", "", fmt.Sprintf(`{"checks":{"totp":{"code":%q}}}`, otp.Code(seed, l.Clock.Now())), true},
+		{"PATCH", "", fmt.Sprintf(`{"checks":{"recoveryCode":{"code":%q}}}`, recovery[0]), true},
+		{"PATCH", "", fmt.Sprintf(`{"checks":{"recoveryCode":{"code":%q}}}`, recovery[1]), true},
+	}, codesAbout(t, l)...)
 	r.crowd(clients, func(client int, random *rand.Rand) {
-		for i, which := range random.Perm(len(checks)) {
-			path, key := own[client], ""
-			if which == 0 {
-				path = sms
+		for i, which := range random.Perm(len(uses)) {
+			u, key := uses[which], ""
+			if u.path == "" {
+				u.path = own[client]
 			}
-			if random.IntN(2) == 0 {
+			if u.keyed && random.IntN(2) == 0 {
 				key = fmt.Sprintf("%d-%d-%d", r.seed, client, i)
 			}
-			l.insist(r, client, onceCall{checks[which], key}, func() outcome { return l.do("PATCH", path, checks[which], key).outcome })
+			l.insist(r, plea{client, onceCall{u.body, key}, key, unknown, func() any { return l.do(u.verb, u.path, u.body, key).outcome }})
 		}
 	})
 }
 
-// insist makes a call once, or if it has a key until its outcome is known and once more.
-// One answer in ten does not reach the client.
-func (l *lab) insist(r *record, client int, in onceCall, f func() outcome) {
-	for more := 4; more > 0; more-- {
-		out := r.call(client, in, func() any {
-			out := f()
-			if n, _ := l.draw(); n < 10 && !l.calm {
-				return unknown
-			}
-			return out
-		})
-		if in.key == "" {
-			return
-		}
-		if out != unknown && more > 2 {
-			more = 2
-		}
+// codesAbout are the codes about a user: of the address, of the number, and to register a
+// passkey.
+func codesAbout(t *testing.T, l *lab) []codeUse {
+	t.Helper()
+	l.pause(true)
+	defer l.pause(false)
+	l.registered++
+	u, err := l.Users.Create(t.Context(), apptest.Admin(), user.Registration{
+		Username: fmt.Sprintf("u%d", l.registered), Profile: user.Profile{GivenName: "Ben", FamilyName: "Franklin"},
+		Email: user.Contact{Address: "ben@example.com"}, EmailCode: &user.CodeRequest{Return: true},
+		Phone: user.Contact{Address: fmt.Sprintf("+4179%07d", l.registered)}, PhoneCode: &user.CodeRequest{Return: true},
+	})
+	check(t, err)
+	_, link, err := l.Users.CreatePasskeyLink(t.Context(), apptest.Admin(), u.ID, user.CodeRequest{Return: true})
+	check(t, err)
+	about := "/v2/users/" + u.ID
+	return []codeUse{
+		{"POST", about + "/email/verify", fmt.Sprintf(`{"verificationCode":%q}`, u.Code(sending.Email)), false},
+		{"POST", about + "/phone/verify", fmt.Sprintf(`{"verificationCode":%q}`, u.Code(sending.SMS)), false},
+		{"POST", about + "/passkeys", fmt.Sprintf(`{"domain":"example.com","code":{"id":%q,"code":%q}}`, link.ID, link.Code), false},
 	}
 }
 
