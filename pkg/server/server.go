@@ -78,11 +78,11 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := []connect.HandlerOption{
+	options := append(codecs(),
 		connect.WithInterceptors(faultInterceptor()),
 		connect.WithRecover(func(_ context.Context, _ connect.Spec, _ http.Header, thrown any) error { return panicked(thrown) }),
 		connect.WithReadMaxBytes(MaxBody),
-	}
+	)
 	names := []string{sessionv2connect.SessionServiceName, userv2connect.UserServiceName, sessionv1connect.SessionServiceName}
 	mux := http.NewServeMux()
 	mux.Handle("/", http.HandlerFunc(notFound))
