@@ -61,7 +61,7 @@ func (l *Ledger) Body(body []byte) {
 }
 
 func (l *Ledger) field(name, value string) {
-	if k, secret := Fields[name]; secret {
+	if k, secret := Fields[name]; secret && !strings.Contains(value, "{{") { // which is a place for one
 		l.Plant(k, value)
 	}
 	// Where a browser goes, a template of a link among them.
