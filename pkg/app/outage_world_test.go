@@ -357,6 +357,9 @@ func (w *world) make(t *testing.T, url string, c call) answered {
 		t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+w.key)
+	if c.key != "" {
+		r.Header.Set("Idempotency-Key", c.key)
+	}
 	logged := len(w.logs.String())
 	start := time.Now()
 	response, err := http.DefaultTransport.RoundTrip(r)
