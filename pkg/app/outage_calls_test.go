@@ -26,6 +26,8 @@ type call struct {
 	alone bool
 	// key is the Idempotency-Key of the call, which most have none of.
 	key string
+	// bearer is who calls, where it is not the owner of the key.
+	bearer string
 	// sms and mails are how many messages leave.
 	sms, mails int
 }

@@ -30,8 +30,9 @@ import (
 type storedOrigin struct {
 	*origin
 
-	rows map[table.Key]table.Item
-	ring *keyring.Ring
+	rows    map[table.Key]table.Item
+	ring    *keyring.Ring
+	planted *canary.Ledger // what was secret on the way
 }
 
 // newStoredOrigin makes the people through the service itself, on an embedded store.
@@ -43,7 +44,7 @@ func newStoredOrigin(t *testing.T) *storedOrigin {
 	c := client{t, s.Serve(t), s.NewKey(t, access.IAMOwner, "")}
 	o.people(t, c)
 	o.sessions(t, c)
-	o.rows, o.ring = apptest.Dump(t, tb), s.Ring
+	o.rows, o.ring, o.planted = apptest.Dump(t, tb), s.Ring, &s.Secrets.Ledger
 	return o
 }
 
@@ -65,12 +66,13 @@ type stand struct {
 func (o *storedOrigin) stand(t *testing.T, tb table.Table) *stand {
 	t.Helper()
 	st := &stand{storedOrigin: o, inner: tb, seams: &seams{}}
-	st.post = &post{seams: st.seams}
+	st.post = &post{seams: st.seams, secrets: &canary.Ledger{}}
 	st.Service = apptest.New(t, apptest.Options{
 		Table: tabletest.NewFaulty(tb, st.seams.call), Ring: o.ring, Providers: o.providers(), Env: standEnv,
 		Sender: func(notify.Sender) notify.Sender { return st.post },
 	})
-	st.Secrets.Plant(canary.APIKey, o.key)
+	st.Secrets.Adopt(o.planted)
+	st.post.secrets = &st.Secrets.Ledger
 	st.restore(t)
 	return st
 }
@@ -103,7 +105,8 @@ func (s *seams) call(_ int, name string) tabletest.Action {
 
 // post is a provider that knows a message by its id.
 type post struct {
-	seams *seams
+	seams   *seams
+	secrets *canary.Ledger // the codes are
 
 	mu  sync.Mutex // guards the rest
 	ids []string
@@ -150,6 +153,7 @@ func (s *seams) send(over notify.Channel) refusedSend {
 func (p *post) take(m notify.Rendered) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.secrets.Plant(canary.Code, m.Code)
 	if m.ID != "" && slices.Contains(p.ids, m.ID) {
 		return
 	}
@@ -216,6 +220,9 @@ func (st *stand) make(t *testing.T, c call, p plan) told {
 	st.arm(p, sync.OnceFunc(func() { close(over.over) }))
 	r := httptest.NewRequest(c.method, path, strings.NewReader(c.body)).WithContext(over)
 	r.Header.Set("Authorization", "Bearer "+st.key)
+	if c.bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+c.bearer)
+	}
 	if p.key != "" {
 		r.Header.Set("Idempotency-Key", p.key)
 	}

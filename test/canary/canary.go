@@ -10,6 +10,7 @@ import (
 	"encoding/base32"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -118,7 +119,7 @@ func parts(k Kind, value string) []string {
 }
 
 // Distinct reports whether a value can be searched for: it has six digits at least, or
-// eight bytes of which not all are lower-case letters, or twelve, and not one byte only.
+// seven bytes of which not all are lower-case letters, or twelve, and not one byte only.
 func Distinct(value string) bool {
 	switch {
 	case digits(value):
@@ -128,11 +129,21 @@ func Distinct(value string) bool {
 	case strings.Trim(value, "abcdefghijklmnopqrstuvwxyz") == "":
 		return len(value) >= 12
 	default:
-		return len(value) >= 8
+		return len(value) >= 7
 	}
 }
 
 func digits(value string) bool { return strings.Trim(value, "0123456789") == "" }
+
+// Adopt notes what another ledger knows.
+func (l *Ledger) Adopt(other *Ledger) {
+	other.mu.Lock()
+	known := maps.Clone(other.planted)
+	other.mu.Unlock()
+	for value, kind := range known {
+		l.Plant(kind, value)
+	}
+}
 
 // Except has values never be planted, because a test uses them as something else as well,
 // such as an id. It says so where it does.

@@ -179,6 +179,7 @@ func Dynamo(t testing.TB, o dynamo.Options) *DynamoTable {
 		dynamo.New(client, name, store.Schema(), o),
 		func(ctx context.Context) ([]byte, error) { return dynoxide.Dump(ctx, client, name) },
 		func(ctx context.Context) ([]table.Key, error) { return dynoxide.Keys(ctx, client, name) },
+		name,
 	}
 }
 

@@ -21,6 +21,9 @@ type DynamoTable struct {
 
 	dump func(context.Context) ([]byte, error)
 	keys func(context.Context) ([]table.Key, error)
+
+	// Name is that of the table.
+	Name string
 }
 
 // watch has every test of a service end with a search: nothing that passed the handler,
