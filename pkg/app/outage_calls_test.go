@@ -59,6 +59,7 @@ func (o *origin) calls() map[string]call {
 		"SetSession with recovery code":  check(`"recoveryCode":{"code":"` + o.recovery + `"}`),
 		"SetSession with intent":         check(`"idpIntent":{"idpIntentId":"` + o.signIn.id + `","idpIntentToken":"` + o.signIn.token + `"}`),
 		"SetSession with codes":          {method: "PATCH", path: o.bound, body: `{"challenges":{"otpSms":{},"otpEmail":{}}}`, sms: 1, mails: 1},
+		"SetSession with returned codes": {method: "PATCH", path: o.bound, body: `{"challenges":{"otpSms":{"returnCode":true},"otpEmail":{"returnCode":{}}}}`},
 		"GetSession":                     {method: "GET", path: o.bound + "?sessionToken=" + o.token},
 		"DeleteSession":                  {method: "DELETE", path: o.bound, body: `{"sessionToken":"` + o.token + `"}`},
 		"ListSessions":                   {method: "POST", path: "/v2/sessions/search", body: `{"queries":[{"userIdQuery":{"id":"ada"}}]}`},

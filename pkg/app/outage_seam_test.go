@@ -229,7 +229,7 @@ var repeating = []string{
 	"AddHumanUser", "CreatePasskeyRegistrationLink", "CreateSession", "CreateSession with codes", "CreateUser", "DeleteSession", "RemovePhone",
 	"ResendEmailCode", "ResendPhoneCode", "SendEmailCode", "SetEmail", "SetPhone", "SetSession", "SetSession with SMS and mail",
 	"SetSession with TOTP", "SetSession with a user", "SetSession with codes", "SetSession with intent", "SetSession with password",
-	"SetSession with recovery code", "SetSession with wrong password", "UpdateHumanUser",
+	"SetSession with recovery code", "SetSession with returned codes", "SetSession with wrong password", "UpdateHumanUser",
 }
 
 // TestR2_EveryCallWithAKeyHasOneEffectWhateverFails walks the calls with an
