@@ -30,9 +30,8 @@ import (
 type storedOrigin struct {
 	*origin
 
-	rows    map[table.Key]table.Item
-	ring    *keyring.Ring
-	planted *canary.Ledger // what was secret on the way
+	rows map[table.Key]table.Item
+	ring *keyring.Ring
 }
 
 // newStoredOrigin makes the people through the service itself, on an embedded store.

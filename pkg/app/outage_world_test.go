@@ -24,6 +24,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/idp/idptest"
 	"github.com/stepup-auth/stepup/pkg/otp"
+	"github.com/stepup-auth/stepup/test/canary"
 )
 
 // origin is what each row of the table of outages begins with: what a table holds, and
@@ -50,6 +51,8 @@ type origin struct {
 	}
 	// authURL is where a sign-in goes that has begun.
 	authURL string
+	// planted is what was secret on the way.
+	planted *canary.Ledger
 }
 
 type attributes = map[string]types.AttributeValue
@@ -92,7 +95,7 @@ func newOrigin(t *testing.T) *origin {
 	d := deploy(t, o.env)
 	o.people(t, d.client)
 	o.sessions(t, d.client)
-	o.items = d.dump(t)
+	o.items, o.planted = d.dump(t), &d.watch.Ledger
 	return o
 }
 
@@ -209,6 +212,7 @@ func (o *origin) world(t *testing.T) *world {
 	t.Helper()
 	w := &world{deployment: deploy(t, o.env), origin: o}
 	w.client.key = o.key
+	w.watch.Adopt(o.planted)
 	w.hasty, _ = w.start(t, hasty)
 	w.restore(t)
 	return w
