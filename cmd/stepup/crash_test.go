@@ -213,7 +213,7 @@ func TestKilledProcessLosesNothingThatItAnswered(t *testing.T) {
 		load(t, p, all)
 		p, url = serving(t, data)
 		together(all, func(c *client) {
-			c.server.url = url
+			c.url = url
 			c.verify(t)
 		})
 		if time.Since(told) > 5*time.Second {

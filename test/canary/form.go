@@ -77,7 +77,9 @@ func inJSON(secret string, html bool) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(html)
-	_ = e.Encode(secret) // a string has no error
+	if err := e.Encode(secret); err != nil {
+		panic(err) // a string has no error
+	}
 	return inside(strings.TrimSuffix(b.String(), "\n"))
 }
 

@@ -43,14 +43,14 @@ func (w *Watch) Over(h http.Handler) http.Handler {
 
 func (w *Watch) learn(a *answer) {
 	if a.status < http.StatusBadRequest {
-		w.Header(a.ResponseWriter.Header())
+		w.Header(a.Header())
 		w.Body(a.body.Bytes())
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_, _ = fmt.Fprintf(&w.refused, "%d\n", a.status)
-	_ = a.ResponseWriter.Header().Write(&w.refused)
+	_ = a.Header().Write(&w.refused)
 	_, _ = w.refused.Write(append(a.body.Bytes(), '\n'))
 }
 

@@ -100,7 +100,9 @@ func (s *Service) held(t testing.TB) []byte {
 // PlantKeyring notes the master keys in a keyring's text.
 func PlantKeyring(t testing.TB, l *canary.Ledger, text []byte) {
 	t.Helper()
-	var ring struct{ Keys map[string][]byte }
+	var ring struct {
+		Keys map[string][]byte `json:"keys"`
+	}
 	must(t, json.Unmarshal(text, &ring))
 	for _, key := range ring.Keys {
 		l.Plant(canary.MasterKey, string(key))
