@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -267,7 +268,7 @@ func (st *stand) restore(t *testing.T) {
 		}
 	}
 	for key, item := range st.rows {
-		if !cmp.Equal(item, now[key]) {
+		if !reflect.DeepEqual(item, now[key]) {
 			ops = append(ops, table.Put(key, item, nil))
 		}
 	}

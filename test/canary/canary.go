@@ -64,6 +64,7 @@ type Ledger struct {
 	mu      sync.Mutex // guards the rest
 	planted map[string]Kind
 	except  []string
+	made    *needles // of what is planted; nil when that has changed
 }
 
 // most is how many secrets are known at most, so that a run of hours ends: it is more than
@@ -81,7 +82,7 @@ func (l *Ledger) Plant(k Kind, values ...string) {
 	for _, value := range values {
 		for _, v := range parts(k, value) {
 			if _, known := l.planted[v]; !known && len(l.planted) < most && Distinct(v) && !slices.Contains(l.except, v) {
-				l.planted[v] = k
+				l.planted[v], l.made = k, nil
 			}
 		}
 	}
@@ -173,15 +174,16 @@ func (f Finding) String() string { return fmt.Sprintf("%s, %s, in …%q…", f.K
 // Search returns what is in a sink and not allowed there: each secret once, in the order
 // in which they are found.
 func (l *Ledger) Search(where Sink, what []byte) []Finding {
-	n := l.needles(where)
+	n := l.needles()
 	if len(n.by) == 0 {
 		return nil
 	}
 	var all []Finding
+	seen := make(map[string]bool)
 	for at := range what {
 		for _, found := range n.at(what, at) {
-			if !slices.Contains(n.seen, found.secret) {
-				n.seen = append(n.seen, found.secret)
+			if _, allowed := Allowed[where][found.kind]; !allowed && !seen[found.secret] {
+				seen[found.secret] = true
 				near := what[max(0, at-40):min(len(what), at+len(found.text)+10)]
 				all = append(all, Finding{found.kind, found.form, string(bytes.ToValidUTF8(near, []byte("?")))})
 			}
@@ -204,21 +206,21 @@ type needle struct {
 type needles struct {
 	by     map[string][]needle
 	starts [1 << 16]bool // by the first two bytes, for most of what is searched is none
-	seen   []string
 }
 
-func (l *Ledger) needles(where Sink) *needles {
+func (l *Ledger) needles() *needles {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.made != nil {
+		return l.made
+	}
 	n := &needles{by: make(map[string][]needle)}
 	for secret, kind := range l.planted {
-		if Allowed[where][kind] != "" {
-			continue
-		}
 		for _, f := range forms(secret) {
 			n.add(needle{text: f.text, form: f.name, secret: secret, kind: kind, alone: f.text == secret && digits(secret) && len(secret) <= 8})
 		}
 	}
+	l.made = n
 	return n
 }
 
