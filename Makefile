@@ -73,8 +73,9 @@ bench-cold: $(EMULATORS) ## measure starts, calls, memory and size of the functi
 
 # PROVE_SEED repeats a workload; what the clients meet depends on the machine as well.
 .PHONY: prove
-prove: $(EMULATORS) ## look for histories and sequences that must not be, for PROVE_FOR (30s) each and PROVE_CHECKS (200)
+prove: $(EMULATORS) ## look for histories and sequences that must not be, and kill servers, for PROVE_FOR (30s) and PROVE_CHECKS (200) each
 	$(GO) test -race -count 1 -timeout 0 -v ./test/prove -prove.for $(PROVE_FOR) -prove.checks $(PROVE_CHECKS) -prove.seed $(PROVE_SEED)
+	$(GO) test -race -count 1 -timeout 0 -v ./cmd/stepup -run TestKilledProcess -crash.for $(PROVE_FOR)
 
 PROVE_FOR ?= 30s
 PROVE_CHECKS ?= 200

@@ -195,11 +195,19 @@ type server struct{ url, key string }
 
 // call makes a request and returns the status and the answer.
 func (s server) call(ctx context.Context, method, path, body string) (int, map[string]any, error) {
-	r, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
+	return s.keyed(ctx, method, path, change{body: body})
+}
+
+// keyed is call with an Idempotency-Key, if there is one.
+func (s server) keyed(ctx context.Context, method, path string, made change) (int, map[string]any, error) {
+	r, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(made.body))
 	if err != nil {
 		return 0, nil, err
 	}
 	r.Header.Set("Authorization", "Bearer "+s.key)
+	if made.key != "" {
+		r.Header.Set("Idempotency-Key", made.key)
+	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return 0, nil, err

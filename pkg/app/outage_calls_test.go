@@ -1,11 +1,14 @@
 package app_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	sessionv1 "github.com/stepup-auth/stepup/pkg/gen/stepup/session/v1"
 	sessionv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/session/v2"
 	userv2 "github.com/stepup-auth/stepup/pkg/gen/zitadel/user/v2"
 	"github.com/stepup-auth/stepup/pkg/otp"
@@ -21,6 +24,10 @@ type call struct {
 	// alone is set where nobody else changes what the call writes, so that it does not
 	// try again.
 	alone bool
+	// key is the Idempotency-Key of the call, which most have none of.
+	key string
+	// bearer is who calls, where it is not the owner of the key.
+	bearer string
 	// sms and mails are how many messages leave.
 	sms, mails int
 }
@@ -52,9 +59,15 @@ func (o *origin) calls() map[string]call {
 		"SetSession with recovery code":  check(`"recoveryCode":{"code":"` + o.recovery + `"}`),
 		"SetSession with intent":         check(`"idpIntent":{"idpIntentId":"` + o.signIn.id + `","idpIntentToken":"` + o.signIn.token + `"}`),
 		"SetSession with codes":          {method: "PATCH", path: o.bound, body: `{"challenges":{"otpSms":{},"otpEmail":{}}}`, sms: 1, mails: 1},
+		"SetSession with returned codes": {method: "PATCH", path: o.bound, body: `{"challenges":{"otpSms":{"returnCode":true},"otpEmail":{"returnCode":{}}}}`},
 		"GetSession":                     {method: "GET", path: o.bound + "?sessionToken=" + o.token},
 		"DeleteSession":                  {method: "DELETE", path: o.bound, body: `{"sessionToken":"` + o.token + `"}`},
 		"ListSessions":                   {method: "POST", path: "/v2/sessions/search", body: `{"queries":[{"userIdQuery":{"id":"ada"}}]}`},
+
+		"TerminateUserSessions": {method: "POST", path: "/stepup/v1" + ada[len("/v2"):] + "/sessions/terminate", body: `{}`},
+		"TerminateUserSessions but one": {
+			method: "POST", path: "/stepup/v1" + ada[len("/v2"):] + "/sessions/terminate", body: `{"keepSessionId":"` + strings.TrimPrefix(o.bound, "/v2/sessions/") + `"}`,
+		},
 
 		"AddHumanUser": {
 			method: "POST", path: "/v2/users/human", sms: 1, mails: 1,
@@ -62,14 +75,17 @@ func (o *origin) calls() map[string]call {
 				"idpLinks":[{"idpId":"google","userId":"bob","userName":"bob"}]}`,
 		},
 		"CreateUser": {
-			method: "POST", path: "/v2/users/new", mails: 1,
-			body: `{"organizationId":"default","userId":"bob","human":{` + profile + `,"email":{"email":"bob@example.com","sendCode":{}}}}`,
+			method: "POST", path: "/v2/users/new", sms: 1, mails: 1,
+			body: `{"organizationId":"default","userId":"bob","human":{` + profile + `,"email":{"email":"bob@example.com","sendCode":{}},"phone":{"phone":"+41446681809","sendCode":{}}}}`,
 		},
-		"GetUserByID":                   {method: "GET", path: ada},
-		"ListUsers":                     {method: "POST", path: "/v2/users", body: `{"queries":[{"loginNameQuery":{"loginName":"ada"}}]}`},
-		"ListUsers, all":                {method: "POST", path: "/v2/users", body: `{}`},
-		"ListUsers by mail":             {method: "POST", path: "/v2/users", body: `{"queries":[{"emailQuery":{"emailAddress":"` + mailAddress + `"}}]}`},
-		"UpdateHumanUser":               {method: "PUT", path: "/v2/users/human/ada", body: `{"username":"countess",` + profile + `,"email":{"email":"new@example.com","sendCode":{}}}`, mails: 1},
+		"GetUserByID":       {method: "GET", path: ada},
+		"ListUsers":         {method: "POST", path: "/v2/users", body: `{"queries":[{"loginNameQuery":{"loginName":"ada"}}]}`},
+		"ListUsers, all":    {method: "POST", path: "/v2/users", body: `{}`},
+		"ListUsers by mail": {method: "POST", path: "/v2/users", body: `{"queries":[{"emailQuery":{"emailAddress":"` + mailAddress + `"}}]}`},
+		"UpdateHumanUser": {
+			method: "PUT", path: "/v2/users/human/ada", sms: 1, mails: 1,
+			body: `{"username":"countess",` + profile + `,"email":{"email":"new@example.com","sendCode":{}},"phone":{"phone":"+41446681809","sendCode":{}}}`,
+		},
 		"SetEmail":                      {method: "POST", path: ada + "/email", body: `{"email":"new@example.com","sendCode":{}}`, mails: 1},
 		"SendEmailCode":                 {method: "POST", path: ben + "/email/send", body: send, mails: 1},
 		"ResendEmailCode":               {method: "POST", path: ben + "/email/resend", body: send, mails: 1},
@@ -120,17 +136,75 @@ func (o *origin) calls() map[string]call {
 // callbackOfAProvider is no method of the contract: browsers come there.
 const callbackOfAProvider = "callback"
 
+// methods are those of the contract.
+func methods() map[string]protoreflect.MethodDescriptor {
+	all := make(map[string]protoreflect.MethodDescriptor)
+	for _, file := range []protoreflect.FileDescriptor{
+		sessionv2.File_zitadel_session_v2_session_service_proto, userv2.File_zitadel_user_v2_user_service_proto,
+		sessionv1.File_stepup_session_v1_session_service_proto,
+	} {
+		declared := file.Services().Get(0).Methods()
+		for i := range declared.Len() {
+			all[string(declared.Get(i).Name())] = declared.Get(i)
+		}
+	}
+	return all
+}
+
 func TestR1_TheTableOfOutagesHasEveryMethod(t *testing.T) {
 	t.Parallel()
 	calls := (&origin{}).calls()
-	for _, file := range []protoreflect.FileDescriptor{
-		sessionv2.File_zitadel_session_v2_session_service_proto, userv2.File_zitadel_user_v2_user_service_proto,
-	} {
-		methods := file.Services().Get(0).Methods()
-		for i := range methods.Len() {
-			if _, there := calls[string(methods.Get(i).Name())]; !there {
-				t.Errorf("%s is missing", methods.Get(i).Name())
-			}
+	for name := range methods() {
+		if _, there := calls[name]; !there {
+			t.Errorf("%s is missing", name)
 		}
 	}
+}
+
+// TestR1_TheTableOfOutagesHasEveryMethodThatSends fails where a message can be asked for
+// and no row of the method sends one over that channel.
+func TestR1_TheTableOfOutagesHasEveryMethodThatSends(t *testing.T) {
+	t.Parallel()
+	calls := (&origin{}).calls()
+	asks := 0
+	for name, method := range methods() {
+		sms, mails := asked(method.Input(), nil)
+		sends := func(count func(call) int) bool {
+			for row, c := range calls {
+				if method, _, _ := strings.Cut(row, " "); method == name && count(c) > 0 {
+					return true
+				}
+			}
+			return false
+		}
+		if sms && !sends(func(c call) int { return c.sms }) || mails && !sends(func(c call) int { return c.mails }) {
+			t.Errorf("%s can send over SMS: %v, by mail: %v, and has no row that does", name, sms, mails)
+		}
+		if sms || mails {
+			asks++
+		}
+	}
+	if asks < 10 {
+		t.Errorf("only %d methods can send", asks)
+	}
+}
+
+// asked reports over which channels a message, by the fields of a request, can be asked for.
+func asked(m protoreflect.MessageDescriptor, above []protoreflect.FullName) (sms, mails bool) {
+	if slices.Contains(above, m.FullName()) {
+		return false, false
+	}
+	switch m.Name() {
+	case "SendPhoneVerificationCode", "OTPSMS":
+		return true, false
+	case "SendEmailVerificationCode", "OTPEmail", "SendPasskeyRegistrationLink":
+		return false, true
+	}
+	for i := range m.Fields().Len() {
+		if inner := m.Fields().Get(i).Message(); inner != nil {
+			s, e := asked(inner, append(above, m.FullName()))
+			sms, mails = sms || s, mails || e
+		}
+	}
+	return sms, mails
 }

@@ -66,8 +66,8 @@ func (ch channel) refusedMessages() map[string]refusedMessage {
 }
 
 // TestR1_EveryMessageIsRefusedInEveryWay walks the calls that send, the channels that they
-// use, and each way in which a provider fails. The caller is told in time, no message
-// leaves twice, people and sessions are as before, and the call is served after that, or
+// use, and each way in which a provider fails, with an Idempotency-Key. The caller is told in
+// time, no message leaves twice, people and sessions are as before, and the call is served after that, or
 // told to wait where the message may have left.
 func TestR1_EveryMessageIsRefusedInEveryWay(t *testing.T) {
 	t.Parallel()
@@ -81,6 +81,7 @@ func TestR1_EveryMessageIsRefusedInEveryWay(t *testing.T) {
 	together(t, sending, func(t *testing.T, c call) {
 		w := o.world(t)
 		before := w.visibly(t)
+		c.key = "the-same-in-the-repetition"
 		for _, ch := range channels {
 			if ch.count(c) == 0 {
 				continue

@@ -1,6 +1,10 @@
 package app_test
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,6 +24,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/idp/idptest"
 	"github.com/stepup-auth/stepup/pkg/otp"
+	"github.com/stepup-auth/stepup/test/canary"
 )
 
 // origin is what each row of the table of outages begins with: what a table holds, and
@@ -46,6 +51,8 @@ type origin struct {
 	}
 	// authURL is where a sign-in goes that has begun.
 	authURL string
+	// planted is what was secret on the way.
+	planted *canary.Ledger
 }
 
 type attributes = map[string]types.AttributeValue
@@ -86,10 +93,9 @@ func newOrigin(t *testing.T) *origin {
 		"STEPUP_TIMEOUT": outageDeadline.String(), "STEPUP_STORE_TIMEOUT": outageDeadline.String(),
 	}
 	d := deploy(t, o.env)
-	o.key = d.key
-	o.people(t, d)
-	o.sessions(t, d)
-	o.items = d.dump(t)
+	o.people(t, d.client)
+	o.sessions(t, d.client)
+	o.items, o.planted = d.dump(t), &d.watch.Ledger
 	return o
 }
 
@@ -97,8 +103,9 @@ func human(id, more string) string {
 	return `{"userId":"` + id + `","username":"` + id + `","profile":{"givenName":"A","familyName":"L"},` + more + `}`
 }
 
-func (o *origin) people(t *testing.T, d deployment) {
+func (o *origin) people(t *testing.T, d client) {
 	t.Helper()
+	o.key = d.key
 	verified := func(address, number string) string {
 		return `"email":{"email":"` + address + `","isVerified":true},"phone":{"phone":"` + number + `","isVerified":true}`
 	}
@@ -122,7 +129,7 @@ func (o *origin) people(t *testing.T, d deployment) {
 }
 
 // confirmed registers an app and returns its seed.
-func confirmed(t *testing.T, d deployment, id string) []byte {
+func confirmed(t *testing.T, d client, id string) []byte {
 	t.Helper()
 	seed, err := otp.ParseSecret(d.must("POST", "/v2/users/"+id+"/totp", `{}`)["secret"].(string))
 	if err != nil {
@@ -132,7 +139,7 @@ func confirmed(t *testing.T, d deployment, id string) []byte {
 }
 
 // beginKey begins to register a key of ben's, and answers for his browser.
-func beginKey(t *testing.T, d deployment, kind string) begunKey {
+func beginKey(t *testing.T, d client, kind string) begunKey {
 	t.Helper()
 	made := d.must("POST", "/v2/users/ben/"+kind, `{"domain":"example.com"}`)
 	text, err := json.Marshal(made["publicKeyCredentialCreationOptions"])
@@ -149,18 +156,35 @@ func beginKey(t *testing.T, d deployment, kind string) begunKey {
 	}
 	browser := virtualwebauthn.RelyingParty{ID: "example.com", Origin: "https://login.example.com"}
 	answer := virtualwebauthn.CreateAttestationResponse(
-		browser, virtualwebauthn.NewAuthenticator(), virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2), *options)
+		browser, virtualwebauthn.NewAuthenticator(), newCredential(t), *options)
 	return begunKey{"/v2/users/ben/" + kind + "/" + id, `{"publicKeyCredential":` + answer + `,"passkeyName":"laptop","tokenName":"laptop"}`}
 }
 
-func (o *origin) sessions(t *testing.T, d deployment) {
+// newCredential has a key that the library writes rightly: it would write a random one
+// wrongly when a coordinate begins with zeros.
+func newCredential(t *testing.T) virtualwebauthn.Credential {
+	t.Helper()
+	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+	c.Key = &virtualwebauthn.Key{Type: virtualwebauthn.KeyTypeEC2, Data: der}
+	return c
+}
+
+func (o *origin) sessions(t *testing.T, d client) {
 	t.Helper()
 	s := d.must("POST", "/v2/sessions", `{"checks":{"user":{"userId":"ada"}},"challenges":{"otpSms":{"returnCode":true},"otpEmail":{"returnCode":{}}}}`)
 	o.bound, o.token = "/v2/sessions/"+s["sessionId"].(string), s["sessionToken"].(string)
 	o.sms, o.mail = s["challenges"].(map[string]any)["otpSms"].(string), s["challenges"].(map[string]any)["otpEmail"].(string)
 	o.open = "/v2/sessions/" + d.must("POST", "/v2/sessions", `{}`)["sessionId"].(string)
 	start := func() string { return d.must("POST", "/v2/idp_intents", googleStart)["authUrl"].(string) }
-	_, location := federated{client: d.client}.back(o.stub.SignIn(t, start(), "ada"))
+	_, location := federated{client: d}.back(o.stub.SignIn(t, start(), "ada"))
 	o.signIn = intentProof{location.Query().Get("id"), location.Query().Get("token")}
 	o.authURL = start()
 }
@@ -188,6 +212,7 @@ func (o *origin) world(t *testing.T) *world {
 	t.Helper()
 	w := &world{deployment: deploy(t, o.env), origin: o}
 	w.client.key = o.key
+	w.watch.Adopt(o.planted)
 	w.hasty, _ = w.start(t, hasty)
 	w.restore(t)
 	return w
@@ -336,6 +361,9 @@ func (w *world) make(t *testing.T, url string, c call) answered {
 		t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+w.key)
+	if c.key != "" {
+		r.Header.Set("Idempotency-Key", c.key)
+	}
 	logged := len(w.logs.String())
 	start := time.Now()
 	response, err := http.DefaultTransport.RoundTrip(r)
@@ -347,8 +375,13 @@ func (w *world) make(t *testing.T, url string, c call) answered {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := answered{status: response.StatusCode, took: time.Since(start), log: w.logs.String()[logged:]}
-	a.location, a.after = response.Header.Get("Location"), response.Header.Get("Retry-After")
+	a := answerOf(response.StatusCode, response.Header, body)
+	a.took, a.log = time.Since(start), w.logs.String()[logged:]
+	return a
+}
+
+func answerOf(status int, header http.Header, body []byte) answered {
+	a := answered{status: status, location: header.Get("Location"), after: header.Get("Retry-After")}
 	var said struct {
 		Code    int
 		Details []struct{ ID string }

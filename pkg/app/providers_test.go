@@ -15,7 +15,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/config"
 )
 
-const oneProvider = `[{"id":"p","issuer":"https://idp.example","clientId":"c","clientSecret":"canary"}]`
+const oneProvider = `[{"id":"p","issuer":"https://idp.example","clientId":"c","clientSecret":"canary of a provider"}]`
 
 // written returns a file with the text.
 func written(t *testing.T, text string) string {

@@ -1,10 +1,13 @@
 package app_test
 
 import (
+	"context"
 	"crypto/rand"
+	"fmt"
 	"html"
 	"log/slog"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -28,6 +31,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/notify/awstest/seslocal"
 	"github.com/stepup-auth/stepup/pkg/sdk"
 	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
+	"github.com/stepup-auth/stepup/test/canary"
 	"github.com/stepup-auth/stepup/test/proxy"
 )
 
@@ -45,19 +49,25 @@ type deployment struct {
 	// The ways to what the service depends on.
 	dynamo, sns, ses *proxy.Proxy
 	ways             []*proxy.Proxy
+	// watch knows the secrets of the deployment, and asked has the URLs and headers of its requests to
+	// AWS, which is where a trace goes on.
+	watch *canary.Watch
+	asked *apptest.Log
 }
 
 func deploy(t *testing.T, env map[string]string) deployment {
 	t.Helper()
-	d := deployment{providers: awstest.Start(t), logs: &apptest.Log{}, metrics: &apptest.Log{}}
+	d := deployment{providers: awstest.Start(t), logs: &apptest.Log{}, metrics: &apptest.Log{}, watch: &canary.Watch{}, asked: &apptest.Log{}}
 	d.database, d.table = dynoxide.NewTable(t)
 	d.dynamo = proxy.Start(t, *d.database.Options().BaseEndpoint)
 	d.sns, d.ses = proxy.Start(t, d.providers.URL), proxy.Start(t, d.providers.URL)
 	d.ways = []*proxy.Proxy{d.dynamo, d.sns, d.ses}
-	ring := filepath.Join(t.TempDir(), "keyring.json")
-	if err := os.WriteFile(ring, keyringText(t), 0o600); err != nil {
+	ring, text := filepath.Join(t.TempDir(), "keyring.json"), keyringText(t)
+	if err := os.WriteFile(ring, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	apptest.PlantKeyring(t, &d.watch.Ledger, text)
+	t.Cleanup(func() { d.search(t) })
 	d.env = map[string]string{
 		"STEPUP_TABLE": d.table, "STEPUP_KEYRING": "file:" + ring, "STEPUP_SITE": "example.com",
 		"STEPUP_MAIL_FROM": "login@example.com", "STEPUP_MAIL_CONFIGURATION_SET": "events", "STEPUP_SMS_SENDER_ID": "Example",
@@ -71,7 +81,47 @@ func deploy(t *testing.T, env map[string]string) deployment {
 		t.Fatal(err)
 	}
 	d.client = client{t, url, key}
+	d.watch.Plant(canary.APIKey, key)
 	return d
+}
+
+// search looks for the secrets of the deployment where none may be.
+func (d deployment) search(t *testing.T) {
+	t.Helper()
+	for _, m := range d.providers.SMS() {
+		d.watch.Plant(canary.Number, m.PhoneNumber)
+		d.watch.Plant(canary.Code, eightDigits.FindString(m.Message))
+	}
+	for _, m := range d.providers.Mails() {
+		d.watch.Plant(canary.Address, m.To...)
+		d.watch.Plant(canary.Code, eightDigits.FindString(m.Text))
+	}
+	held, err := dynoxide.Dump(context.WithoutCancel(t.Context()), d.database, d.table)
+	if err != nil {
+		t.Error(err)
+	}
+	for sink, what := range map[canary.Sink][]byte{
+		canary.Log: []byte(d.logs.String()), canary.Metrics: []byte(d.metrics.String()), canary.Refusal: d.watch.Refused(),
+		canary.Store: held, canary.Traces: []byte(d.asked.String()),
+	} {
+		d.watch.Want(t, sink, what)
+	}
+	if d.asked.String() == "" {
+		t.Error("no request to AWS was seen")
+	}
+}
+
+// overheard is a client whose requests are noted but for their bodies.
+type overheard struct {
+	proxy.Doer
+
+	log *apptest.Log
+}
+
+// Do implements proxy.Doer.
+func (o overheard) Do(r *http.Request) (*http.Response, error) {
+	fmt.Fprintf(o.log, "%s %s %v\n", r.Method, r.URL, r.Header)
+	return o.Doer.Do(r)
 }
 
 // start starts one more process of the deployment, with some variables of its own, and
@@ -84,7 +134,7 @@ func (d deployment) start(t *testing.T, env map[string]string) (string, *app.App
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(a.Handler)
+	server := httptest.NewServer(d.watch.Over(a.Handler))
 	t.Cleanup(server.Close)
 	return server.URL, a
 }
@@ -107,7 +157,7 @@ func (d deployment) open(t *testing.T) (*app.App, error) {
 // attempts of a call, which nobody has to wait for.
 func (d deployment) sdk(region string, lookup config.Lookup) aws.Config {
 	c := sdk.Config(region, lookup)
-	c.HTTPClient = proxy.Marked(c.HTTPClient, d.ways...)
+	c.HTTPClient = proxy.Marked(overheard{c.HTTPClient, d.asked}, d.ways...)
 	patient := c.Retryer
 	c.Retryer = func() aws.Retryer { return retry.AddWithMaxBackoffDelay(patient(), time.Millisecond) }
 	return c

@@ -13,7 +13,7 @@ import (
 
 // ErrInvalid is the fault of a text that is no telephone number.
 var ErrInvalid = fault.New(fault.InvalidArgument, "STEPUP-phone",
-	"The phone number is invalid; write it in international form, such as +41446681800")
+	"The phone number is invalid; write it in international form, such as +12025550123")
 
 const (
 	// maxText bounds what is looked at: 15 digits with punctuation between them.

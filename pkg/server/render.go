@@ -37,7 +37,7 @@ func faultOf(err error) *fault.Fault {
 	case errors.As(err, &f):
 		return f
 	case generated && s.Code() == codes.InvalidArgument:
-		return fault.NewBare(fault.InvalidArgument, s.Message())
+		return fault.NewBare(fault.InvalidArgument, withoutValue(s.Message()))
 	case generated && s.Code() == codes.Unimplemented:
 		return errNoCall
 	default:

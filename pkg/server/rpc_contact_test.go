@@ -77,7 +77,7 @@ func contactRPCs(f *fixture) []rpc {
 		}, {
 			"a number needs a country",
 			&userv2.SetPhoneRequest{UserId: "vera", Phone: "044 668 18 01"},
-			refusal(codes.InvalidArgument, "STEPUP-phone", "The phone number is invalid; write it in international form, such as +41446681800"),
+			refusal(codes.InvalidArgument, "STEPUP-phone", "The phone number is invalid; write it in international form, such as +12025550123"),
 		}, {
 			"another code for the number is returned",
 			&userv2.ResendPhoneCodeRequest{UserId: "vera", Verification: &userv2.ResendPhoneCodeRequest_ReturnCode{ReturnCode: &userv2.ReturnPhoneVerificationCode{}}},

@@ -100,11 +100,11 @@ func New(c Config) (http.Handler, error) {
 // HandlerOptions are what every RPC of the service is handled with: how faults are
 // rendered, panics survived and messages bounded.
 func HandlerOptions() []connect.HandlerOption {
-	return []connect.HandlerOption{
+	return append(codecs(),
 		connect.WithInterceptors(faultInterceptor()),
 		connect.WithRecover(func(_ context.Context, _ connect.Spec, _ http.Header, thrown any) error { return panicked(thrown) }),
 		connect.WithReadMaxBytes(MaxBody),
-	}
+	)
 }
 
 // onDemand makes the handler of an RPC service when it is first asked for. There is one for

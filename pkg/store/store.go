@@ -32,10 +32,10 @@ func New(t table.Table, random io.Reader) *Store {
 	return &Store{table: t, random: random}
 }
 
-// sideBySide reads what can be named. A session and the guard of its user, which is what most
+// atOnce reads what can be named. A session and the guard of its user, which is what most
 // calls need, are one request; more go side by side, the last of them without a goroutine
 // of its own, which would grow a stack for the SDK with each call.
-func (s *Store) sideBySide(ctx context.Context, r session.Ref, who whom) (l session.Loaded, early loadedUser, err error) {
+func (s *Store) atOnce(ctx context.Context, r session.Ref, who whom) (l session.Loaded, early loadedUser, err error) {
 	reads, ctx := errgroup.WithContext(ctx)
 	if len(r.Subjects) > 0 {
 		reads.Go(func() (err error) { l.Usage, err = s.Usage(ctx, r.Subjects); return err })
@@ -129,7 +129,7 @@ func (s *Store) sideBySide(ctx context.Context, r session.Ref) (session.Loaded, 
 	if guessed {
 		first = whom{id: known}
 	}
-	l, early, err := s.sideBySide(ctx, r, first)
+	l, early, err := s.atOnce(ctx, r, first)
 	if err != nil {
 		return session.Loaded{}, err
 	}

@@ -31,6 +31,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/table/dynamo"
 	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
 	"github.com/stepup-auth/stepup/pkg/user"
+	"github.com/stepup-auth/stepup/test/canary"
 )
 
 // Admin is a caller who may do everything.
@@ -97,6 +98,10 @@ type Service struct {
 	Metrics *Log
 	// Inbox holds the messages that the service sent.
 	Inbox *inbox.Inbox
+	// Secrets are those that passed the Handler, and that the kit made. The test fails when
+	// it ends if one of them is where it must not be. What a test gives to the domain
+	// itself, or another process to the same store, it plants by hand.
+	Secrets *canary.Watch
 }
 
 // New puts a service together.
@@ -110,14 +115,17 @@ func New(t testing.TB, o Options) *Service {
 	if o.Table == nil {
 		o.Table = Bolt(t)
 	}
-	ring := o.Ring
-	if ring == nil {
+	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: o.Ring, Logs: &Log{}, Metrics: &Log{}, Secrets: &canary.Watch{}}
+	if s.Ring == nil {
 		text, err := keyring.Generate(o.Random, "k1")
 		must(t, err)
-		ring, err = keyring.Parse(text)
+		PlantKeyring(t, &s.Secrets.Ledger, text)
+		s.Ring, err = keyring.Parse(text)
 		must(t, err)
 	}
-	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: ring, Logs: &Log{}, Metrics: &Log{}}
+	for _, p := range o.Providers {
+		s.Secrets.Plant(canary.Federated, p.ClientSecret)
+	}
 	if s.Inbox = o.Inbox; s.Inbox == nil {
 		s.Inbox = inbox.New(inbox.DefaultCapacity, s.Clock.Now)
 	}
@@ -126,11 +134,12 @@ func New(t testing.TB, o Options) *Service {
 		router = notify.Router{SMS: o.Sender(s.Inbox), Email: o.Sender(s.Inbox)}
 	}
 	s.App, err = app.New(app.Parts{
-		Config: c, Table: o.Table, Ring: ring, Providers: o.Providers, Sender: router, SignedBy: o.SignedBy, Reflection: reflection.Mount,
+		Config: c, Table: o.Table, Ring: s.Ring, Providers: o.Providers, Sender: router, SignedBy: o.SignedBy, Reflection: reflection.Mount,
 		Now: s.Clock.Now, Random: o.Random, Metrics: s.Metrics,
 		Logger: slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	must(t, err)
+	s.watch(t)
 	return s
 }
 
@@ -163,10 +172,15 @@ func Bolt(t testing.TB) *bolt.Store {
 
 // Dynamo returns a new table of the DynamoDB stand-in, which goes away with the
 // test.
-func Dynamo(t testing.TB, o dynamo.Options) *dynamo.Store {
+func Dynamo(t testing.TB, o dynamo.Options) *DynamoTable {
 	t.Helper()
 	client, name := dynoxide.NewTable(t)
-	return dynamo.New(client, name, store.Schema(), o)
+	return &DynamoTable{
+		dynamo.New(client, name, store.Schema(), o),
+		func(ctx context.Context) ([]byte, error) { return dynoxide.Dump(ctx, client, name) },
+		func(ctx context.Context) ([]table.Key, error) { return dynoxide.Keys(ctx, client, name) },
+		name,
+	}
 }
 
 // OnBothStores runs a test on the embedded store and on DynamoDB.
@@ -180,6 +194,7 @@ func OnBothStores(t *testing.T, test func(t *testing.T, tb table.Table)) {
 // address.
 func (s *Service) NewUser(t testing.TB, loginName string) *user.User {
 	t.Helper()
+	s.Secrets.Plant(canary.Password, Password)
 	return s.register(t, loginName, user.NewPassword{Plain: Password})
 }
 
@@ -199,6 +214,7 @@ func (s *Service) register(t testing.TB, loginName string, p user.NewPassword) *
 		Password: p,
 	})
 	must(t, err)
+	s.Secrets.Plant(canary.Address, loginName)
 	return u.User
 }
 
@@ -207,6 +223,7 @@ func (s *Service) NewSession(t testing.TB, c session.Create) session.Result {
 	t.Helper()
 	r, err := s.Sessions.Create(context.Background(), Admin(), c)
 	must(t, err)
+	s.plantStep(c.Step, r)
 	return r
 }
 
@@ -220,7 +237,9 @@ func (s *Service) Set(t testing.TB, sessionID string, step session.Step) session
 
 // TrySet is Set for a step that may be refused.
 func (s *Service) TrySet(sessionID string, step session.Step) (session.Result, error) {
-	return s.Sessions.Set(context.Background(), Admin(), session.Set{SessionID: sessionID, Step: step})
+	r, err := s.Sessions.Set(context.Background(), Admin(), session.Set{SessionID: sessionID, Step: step})
+	s.plantStep(step, r)
+	return r, err
 }
 
 // View returns a session as Admin sees it.
@@ -253,6 +272,7 @@ func (s *Service) NewKey(t testing.TB, role access.Role, organization string) st
 	t.Helper()
 	_, text, err := s.Keys.Issue(context.Background(), access.NewKey{Name: t.Name(), Role: role, Organization: organization})
 	must(t, err)
+	s.Secrets.Plant(canary.APIKey, text)
 	return text
 }
 

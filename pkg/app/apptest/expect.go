@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
@@ -32,13 +33,28 @@ func CheapHash(t testing.TB, plain string) string {
 	return fmt.Sprintf("$pbkdf2-sha256$1$%s$%s", encode(salt), encode(key))
 }
 
-// Dump returns everything that an embedded store holds.
-func Dump(t testing.TB, s *bolt.Store) map[table.Key]table.Item {
+// Dump returns everything that a store holds: an embedded one, or a DynamoTable.
+func Dump(t testing.TB, tb table.Table) map[table.Key]table.Item {
 	t.Helper()
 	all := make(map[table.Key]table.Item)
-	must(t, s.Dump(t.Context(), func(r table.Row) error {
-		all[r.Key] = r.Attrs
-		return nil
-	}))
+	switch tb := tb.(type) {
+	case *bolt.Store:
+		must(t, tb.Dump(t.Context(), func(r table.Row) error {
+			all[r.Key] = r.Attrs
+			return nil
+		}))
+	case *DynamoTable:
+		keys, err := tb.keys(t.Context())
+		must(t, err)
+		for part := range slices.Chunk(keys, table.MaxBatch) {
+			items, err := tb.BatchGet(t.Context(), part)
+			must(t, err)
+			for i, item := range items {
+				all[part[i]] = item
+			}
+		}
+	default:
+		t.Fatalf("%T cannot be dumped", tb)
+	}
 	return all
 }

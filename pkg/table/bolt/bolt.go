@@ -80,6 +80,9 @@ func Open(path string, schema table.Schema, opts Options) (*Store, error) {
 	return s, nil
 }
 
+// Path returns where the file is.
+func (s *Store) Path() string { return s.db.Path() }
+
 // Close waits for running calls and closes the file. Calls after it fail with
 // table.ErrUnavailable.
 func (s *Store) Close() error {

@@ -23,10 +23,19 @@ const (
 	// Contend answers a Write with a *table.Conflict without failures, as if
 	// another write were under way, without making the call. For reads it is Fail.
 	Contend
+	// Hang does not make the call, and answers when the caller's time is over, as an
+	// adapter does.
+	Hang
+	// AnswerLate makes the call, and answers when the caller's time is over.
+	AnswerLate
 )
 
-// errInjected is the cause of the failures that Faulty makes up.
-var errInjected = errors.New("injected failure")
+// errInjected is the cause of the failures that Faulty makes up, and errEndless of those
+// of a call that would wait for ever.
+var (
+	errInjected = errors.New("injected failure")
+	errEndless  = errors.New("the call has no deadline")
+)
 
 // Faulty is a table whose calls fail as a hook decides, on their way to another one.
 type Faulty struct {
@@ -46,9 +55,12 @@ func NewFaulty(inner table.Table, hook func(n int, call string) Action) *Faulty 
 	return &Faulty{inner: inner, hook: hook}
 }
 
+// Inner returns the table that the calls go to.
+func (f *Faulty) Inner() table.Table { return f.inner }
+
 // Get implements table.Table.
 func (f *Faulty) Get(ctx context.Context, key table.Key) (item table.Item, err error) {
-	err = f.decide(CallGet, func() error {
+	err = f.decide(ctx, CallGet, func() error {
 		item, err = f.inner.Get(ctx, key)
 		return err
 	})
@@ -60,7 +72,7 @@ func (f *Faulty) Get(ctx context.Context, key table.Key) (item table.Item, err e
 
 // BatchGet implements table.Table.
 func (f *Faulty) BatchGet(ctx context.Context, keys []table.Key) (items []table.Item, err error) {
-	err = f.decide(CallBatchGet, func() error {
+	err = f.decide(ctx, CallBatchGet, func() error {
 		items, err = f.inner.BatchGet(ctx, keys)
 		return err
 	})
@@ -72,7 +84,7 @@ func (f *Faulty) BatchGet(ctx context.Context, keys []table.Key) (items []table.
 
 // Query implements table.Table.
 func (f *Faulty) Query(ctx context.Context, q table.Query) (page table.Page, err error) {
-	err = f.decide(CallQuery, func() error {
+	err = f.decide(ctx, CallQuery, func() error {
 		page, err = f.inner.Query(ctx, q)
 		return err
 	})
@@ -84,10 +96,10 @@ func (f *Faulty) Query(ctx context.Context, q table.Query) (page table.Page, err
 
 // Write implements table.Table.
 func (f *Faulty) Write(ctx context.Context, w table.Write) error {
-	return f.decide(CallWrite, func() error { return f.inner.Write(ctx, w) })
+	return f.decide(ctx, CallWrite, func() error { return f.inner.Write(ctx, w) })
 }
 
-func (f *Faulty) decide(name string, call func() error) error {
+func (f *Faulty) decide(ctx context.Context, name string, call func() error) error {
 	f.mu.Lock()
 	f.n++
 	action := f.hook(f.n, name)
@@ -98,6 +110,11 @@ func (f *Faulty) decide(name string, call func() error) error {
 	case LoseAnswer:
 		_ = call() // whatever it was, the caller does not hear of it
 		return table.ErrUnavailable.Wrap(errInjected)
+	case Hang:
+		return wait(ctx)
+	case AnswerLate:
+		_ = call()
+		return wait(ctx)
 	case Contend:
 		if name == CallWrite {
 			return &table.Conflict{}
@@ -106,4 +123,13 @@ func (f *Faulty) decide(name string, call func() error) error {
 	default:
 		return table.ErrUnavailable.Wrap(errInjected)
 	}
+}
+
+// wait returns when the caller's time is over.
+func wait(ctx context.Context) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		return table.ErrRefused.Wrap(errEndless)
+	}
+	<-ctx.Done()
+	return table.Interrupted(ctx)
 }

@@ -172,6 +172,31 @@ func TestFaultyActions(t *testing.T) {
 	}
 }
 
+// TestFaultyWaitsAsLongAsTheCaller: within the deadline nothing is answered, and a call
+// without one is told so.
+func TestFaultyWaitsAsLongAsTheCaller(t *testing.T) {
+	t.Parallel()
+	for action, written := range map[tabletest.Action]table.Item{tabletest.Hang: nil, tabletest.AnswerLate: {"n": int64(1)}} {
+		inner := open(t)
+		synctest.Test(t, func(t *testing.T) {
+			f := tabletest.NewFaulty(inner, func(int, string) tabletest.Action { return action })
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			start := time.Now()
+			if err := f.Write(ctx, put(1)); fault.From(err).Kind != fault.DeadlineExceeded || time.Since(start) != time.Hour {
+				t.Errorf("action %d: %v after %v", action, err, time.Since(start))
+			}
+			if _, err := f.Get(t.Context(), key); !errors.Is(err, table.ErrRefused) {
+				t.Errorf("without a deadline: %v", err)
+			}
+		})
+		got, err := inner.Get(t.Context(), key)
+		if diff := cmp.Diff(written, got); diff != "" || err != nil {
+			t.Errorf("action %d: %v, stored (-want +got):\n%s", action, err, diff)
+		}
+	}
+}
+
 func TestFaultyContentionIsAConflictWithoutFailures(t *testing.T) {
 	t.Parallel()
 	inner := open(t)
