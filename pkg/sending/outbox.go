@@ -74,13 +74,16 @@ type Send struct {
 	Old, New Usage
 	// Counts are those of the day that the message is added to, if none is full.
 	Counts []Count
+	// Unused is the count that the message is added to until its code is used, unless it
+	// is at its limit.
+	Unused Unused
 	// Refund gives the counts back what an earlier write took.
 	Refund bool
 }
 
 // refund undoes a send that did not happen.
 func (s Send) refund() Send {
-	return Send{Subject: s.Subject, Counts: s.Counts, Old: s.New, New: s.New.Release(s.Old), Refund: true}
+	return Send{Subject: s.Subject, Counts: s.Counts, Unused: s.Unused, Old: s.New, New: s.New.Release(s.Old), Refund: true}
 }
 
 // Outbox is what one decision sends: nothing leaves it before the decision is
@@ -108,7 +111,7 @@ func (o *Outbox) Add(m Message, p Policy, used Usage, now time.Time) *fault.Faul
 		return denied
 	}
 	o.Sends = append(o.Sends, Send{
-		Subject: Subject{m.Channel, m.To}, Old: used, New: after, Counts: p.counts(m, now),
+		Subject: Subject{m.Channel, m.To}, Old: used, New: after, Counts: p.counts(m, now), Unused: p.unused(m, now),
 	})
 	o.messages = append(o.messages, m)
 	return nil

@@ -39,6 +39,8 @@ type Policy struct {
 	Prices price.List
 	// Caps are further caps of a day; the zero value has none.
 	Caps Caps
+	// Conversion stops regions whose codes nobody uses; the zero value stops none.
+	Conversion Conversion
 	// Prefixes are the beginnings that a phone number must have one of, such as
 	// "+41"; empty allows any.
 	Prefixes []string
@@ -70,6 +72,9 @@ func (p Policy) Validate() error {
 		return fmt.Errorf("cooldown %v is negative", p.Cooldown)
 	case p.PerHour < 1, p.PerDay < 1, p.Budget < 1, p.Spend < 0, !p.Caps.valid():
 		return errors.New("a cap is too low")
+	}
+	if err := p.Conversion.Validate(); err != nil {
+		return fmt.Errorf("conversion: %w", err)
 	}
 	return phone.CheckPrefixes(p.Prefixes)
 }

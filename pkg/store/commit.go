@@ -51,7 +51,7 @@ func (s *Store) Commit(ctx context.Context, c session.Change) error {
 	return nil
 }
 
-// lost names what a refused write lost: room in a count of the day, for good, or a race.
+// lost names what a refused write lost: room in a count, for good, or a race.
 func lost(err error, ops []table.Op, sends []sending.Send) error {
 	var conflict *table.Conflict
 	if !errors.As(err, &conflict) {
@@ -63,6 +63,9 @@ func lost(err error, ops []table.Op, sends []sending.Send) error {
 				if ops[failure.Op].Key == countKey(c) {
 					return c.Scope.Full().Wrap(conflict)
 				}
+			}
+			if u := sent.Unused; !u.None() && ops[failure.Op].Key == unusedKey(u) {
+				return u.Stopped()
 			}
 		}
 	}

@@ -18,6 +18,7 @@
 //	messages sent      SENT#<channel>#<hash>  A    to one address, by its hash
 //	budget of a day    BUDGET#<channel>       <day>  messages of the whole deployment, and their price
 //	cap of a day       BUDGET#<channel>#<scope>#<hash>  <day>  messages of a user, an organization, …
+//	codes not used     UNUSED#<channel>#<calling code>#<organization>  <start>  messages to a region in a window
 //
 // A user is read with one query of the partition. The guard's version counts every
 // change of any of the user's items and is the condition of every write to them.

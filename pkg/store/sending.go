@@ -22,8 +22,8 @@ const (
 // budgetLife is how long a day's count stays, for the record.
 const budgetLife = 7 * 24 * time.Hour
 
-// sendOps counts one message: at its address, under what the decision assumed, and in
-// the counts of the day.
+// sendOps counts one message: at its address, under what the decision assumed, in the
+// counts of the day, and in that of its region.
 func sendOps(s sending.Send) []table.Op {
 	cond := table.NotExists()
 	if s.Old.Revision > 0 {
@@ -33,6 +33,9 @@ func sendOps(s sending.Send) []table.Op {
 	ops := []table.Op{table.Put(key, usageItem(s.New), cond)}
 	for _, c := range s.Counts {
 		ops = append(ops, countOp(c, s.Refund))
+	}
+	if !s.Unused.None() {
+		ops = append(ops, unusedOp(s.Unused, s.Refund))
 	}
 	return ops
 }
