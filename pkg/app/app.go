@@ -101,6 +101,7 @@ func New(p Parts) (*App, error) {
 	if n := p.Config.TestCodes(); n > 0 {
 		p.Logger.Warn("codes of some addresses are fixed, and no message leaves to them", "environment", p.Config.Environment, "addresses", n)
 	}
+	converted := payments(s, p)
 	limits := map[sending.Channel]sending.Policy{sending.SMS: p.Config.SMS.Limits, sending.Email: p.Config.Mail.Limits}
 	a := &App{
 		Refused: refusals(recorder),
@@ -112,13 +113,13 @@ func New(p Parts) (*App, error) {
 			Organizations: p.Config.Organizations, Issuer: p.Config.Issuer,
 			Reauthentication: p.Config.Reauthentication, RelyingParties: p.Config.RelyingParties, Providers: providers,
 			Sending: limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
-			Checked: countChecks,
+			Checked: countChecks, Converted: converted,
 		}),
 		Sessions: session.New(session.Config{
 			Store: s, Hasher: hasher, Lockout: p.Config.Lockout, Limits: p.Config.SessionLimits, PerUser: p.Config.SessionsPerUser,
 			RelyingParties: p.Config.RelyingParties,
 			Sending:        limits, Messenger: messages, Ring: p.Ring, Now: p.Now, Random: p.Random, Retry: conflictRetry(p.Random),
-			Checked: countChecks,
+			Checked: countChecks, Converted: converted,
 		}),
 		Intents: intent.New(intent.Config{
 			Store: s, Providers: providers, Hosts: p.Config.LinkHosts, Lifetime: p.Config.IntentLifetime,

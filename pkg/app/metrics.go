@@ -54,6 +54,7 @@ var limits = []struct {
 	{sending.ErrOrganization, "organization"},
 	{sending.ErrCountry, "country"},
 	{sending.ErrNetwork, "network"},
+	{sending.ErrConversion, "conversion"},
 }
 
 // countFault counts the fault that a request was answered with.

@@ -182,6 +182,9 @@ var variables = []variable{
 	{"STEPUP_SEND_ORGANIZATION_PER_DAY", "0", each(number, func(p *sending.Policy) *int { return &p.Caps.Organization })},
 	{"STEPUP_SEND_NETWORK_PER_DAY", "0", each(number, func(p *sending.Policy) *int { return &p.Caps.Network })},
 	{"STEPUP_SMS_COUNTRY_PER_DAY", "0", number(func(c *Config) *int { return &c.SMS.Limits.Caps.Country })},
+	{"STEPUP_SMS_CONVERSION_LIMIT", "0", number(func(c *Config) *int { return &c.SMS.Limits.Conversion.Limit })},
+	{"STEPUP_SMS_CONVERSION_PER_CODE", "10", number(func(c *Config) *int { return &c.SMS.Limits.Conversion.PerCode })},
+	{"STEPUP_SMS_CONVERSION_WINDOW", "1h", duration(func(c *Config) *time.Duration { return &c.SMS.Limits.Conversion.Window })},
 	{"STEPUP_SMS_BUDGET", "1000", number(func(c *Config) *int { return &c.SMS.Limits.Budget })},
 	{"STEPUP_SMS_BUDGET_USD", "0", amount(func(c *Config) *price.Micros { return &c.SMS.Limits.Spend })},
 	{"STEPUP_SMS_PRICES", "", setPrices},
@@ -246,7 +249,7 @@ func (c Config) validate() error {
 		return fmt.Errorf("STEPUP_LOCKOUT_*: %w", err)
 	}
 	if err := errors.Join(c.SMS.Limits.Validate(), c.Mail.Limits.Validate()); err != nil {
-		return fmt.Errorf("STEPUP_SEND_*, STEPUP_SMS_BUDGET, STEPUP_SMS_COUNTRY_PER_DAY, STEPUP_MAIL_BUDGET: %w", err)
+		return fmt.Errorf("STEPUP_SEND_*, STEPUP_SMS_BUDGET, STEPUP_SMS_COUNTRY_PER_DAY, STEPUP_SMS_CONVERSION_*, STEPUP_MAIL_BUDGET: %w", err)
 	}
 	if c.SessionsPerUser < 0 || c.SessionsPerUser > session.MaxPerUser {
 		return fmt.Errorf("STEPUP_SESSIONS_PER_USER: is not between 0 and %d", session.MaxPerUser)

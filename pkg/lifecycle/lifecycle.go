@@ -1,5 +1,6 @@
-// Package lifecycle owns what the world is told about sessions and users: the names
-// and the content of the events, and which change of which stored item means which.
+// Package lifecycle owns what the world is told about sessions and users, and about
+// messages that are stopped: the names and the content of the events, and which change
+// of which stored item means which.
 //
 // An event is a fact about something that is committed already. It carries ids, times,
 // and names of factors, and nothing that signs anybody in or tells who somebody is: no
@@ -14,6 +15,7 @@ package lifecycle
 import (
 	"time"
 
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -45,6 +47,8 @@ const (
 	FactorRemoved       Name = "user.factor_removed"
 	CheckFailed         Name = "user.check_failed"
 	AuthenticatorLocked Name = "user.authenticator_locked"
+
+	SendingStopped Name = "sending.stopped"
 )
 
 // Names returns every name, for documentation and tests that must cover them all.
@@ -53,6 +57,7 @@ func Names() []Name {
 		SessionCreated, SessionUpdated, SessionTerminated, SessionExpired, SessionDisplaced,
 		UserCreated, UserDeleted, UserLocked, UserUnlocked, UserDeactivated, UserReactivated, SessionsEnded,
 		AgentSessionsEnded, PasswordChanged, FactorAdded, FactorRemoved, CheckFailed, AuthenticatorLocked,
+		SendingStopped,
 	}
 }
 
@@ -68,8 +73,8 @@ type Event struct {
 	SessionID string
 	// UserID is empty in events about a session without a user.
 	UserID string
-	// Organization is that of a session's user, and of a user who is created or
-	// deleted.
+	// Organization is that of a session's user, of a user who is created or deleted, and
+	// that whose messages are stopped.
 	Organization string
 	// Creator is the caller who created the session.
 	Creator string
@@ -93,6 +98,13 @@ type Event struct {
 	// only an administrator lifts.
 	LockedUntil time.Time
 	Disabled    bool
+
+	// Channel and CallingCode are where messages are stopped, and Limit is how many left
+	// that no code pays for. Until is when some may leave again at the latest.
+	Channel     sending.Channel
+	CallingCode string
+	Limit       int
+	Until       time.Time
 }
 
 // Record is what a stream tells about a change beside the change itself.

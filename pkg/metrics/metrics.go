@@ -77,7 +77,7 @@ var (
 	// SendRefused counts messages that a limit of the service held back.
 	SendRefused = Metric{
 		Name:   "SendRefused",
-		Labels: []Label{{Outcome, []string{"budget", "cooldown", "address", "prefix", "user", "organization", "country", "network"}}},
+		Labels: []Label{{Outcome, []string{"budget", "cooldown", "address", "prefix", "user", "organization", "country", "network", "conversion"}}},
 		Sets:   [][]string{{Service, Outcome}},
 	}
 	// EventsRefused counts events of the gateway that no request could be made of, or

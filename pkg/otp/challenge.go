@@ -20,6 +20,9 @@ type Challenge struct {
 	ExpiresAt time.Time
 	// Tries counts the wrong answers to this code.
 	Tries int
+	// Region is the calling code of the number that it was sent to, where its use is
+	// waited for (sending.Conversion); empty otherwise.
+	Region string
 }
 
 // ChallengeID is 128 random bits.

@@ -78,13 +78,16 @@ type Send struct {
 	Old, New Usage
 	// Counts are those of the day and the hour that the message is added to, if none is full.
 	Counts []Count
+	// Unused is the count that the message is added to until its code is used, unless it
+	// is at its limit.
+	Unused Unused
 	// Refund gives the counts back what an earlier write took.
 	Refund bool
 }
 
 // refund undoes a send that did not happen.
 func (s Send) refund() Send {
-	return Send{Subject: s.Subject, Counts: s.Counts, Old: s.New, New: s.New.Release(s.Old), Refund: true}
+	return Send{Subject: s.Subject, Counts: s.Counts, Unused: s.Unused, Old: s.New, New: s.New.Release(s.Old), Refund: true}
 }
 
 // Outbox is what one decision sends: nothing leaves it before the decision is
@@ -114,7 +117,7 @@ func (o *Outbox) Add(m Message, p Policy, used Usage, now time.Time) *fault.Faul
 		return denied
 	}
 	o.Sends = append(o.Sends, Send{
-		Subject: m.Subject(), Old: used, New: after, Counts: p.Counts(m, now),
+		Subject: m.Subject(), Old: used, New: after, Counts: p.Counts(m, now), Unused: p.UnusedFor(m, now),
 	})
 	o.messages = append(o.messages, m)
 	if p.Quoted {
@@ -137,9 +140,13 @@ func (o *Outbox) quote(c Channel, p price.Micros) {
 	o.Prices[c] += p
 }
 
-// Fits reports whether all counts have room for the messages, when each has come to that.
-func (o *Outbox) Fits(counted map[Count]Tally) bool {
+// Fits reports whether all counts have room for the messages, when each has come to that,
+// and no message goes to a region that is stopped.
+func (o *Outbox) Fits(counted map[Count]Tally, unused map[Unused]Standing) bool {
 	for _, s := range o.Sends {
+		if !s.Unused.None() && unused[s.Unused].Messages >= s.Unused.Limit {
+			return false
+		}
 		for _, c := range s.Counts {
 			if !c.Fits(counted[c]) {
 				return false

@@ -44,6 +44,8 @@ type Policy struct {
 	Quoted bool
 	// Caps are further caps of a day or an hour; the zero value has none.
 	Caps Caps
+	// Conversion stops regions whose codes nobody uses; the zero value stops none.
+	Conversion Conversion
 	// Prefixes are the beginnings that a phone number must have one of, such as
 	// "+41"; empty allows any.
 	Prefixes []string
@@ -76,6 +78,9 @@ func (p Policy) Validate() error {
 	case p.PerHour < 1, p.PerDay < 1, p.Budget < 1, p.Spend < 0, !p.Caps.valid():
 		return errors.New("a cap is too low")
 	}
+	if err := p.Conversion.Validate(); err != nil {
+		return fmt.Errorf("conversion: %w", err)
+	}
 	return phone.CheckPrefixes(p.Prefixes)
 }
 
@@ -94,7 +99,7 @@ var (
 // HeldBack reports whether the error says that a limit held a message back.
 func HeldBack(err error) bool {
 	return slices.ContainsFunc([]*fault.Fault{
-		ErrCooldown, ErrAddress, ErrBudget, ErrUser, ErrOrganization, ErrCountry, ErrNetwork, ErrPrefix,
+		ErrCooldown, ErrAddress, ErrBudget, ErrUser, ErrOrganization, ErrCountry, ErrNetwork, ErrPrefix, ErrConversion,
 	}, func(limit *fault.Fault) bool { return errors.Is(err, limit) })
 }
 

@@ -89,6 +89,8 @@ func (d *decision) checkCode(k codeKind, answer *CheckCode) (*fault.Fault, error
 		return otp.Equal(code, answer.Code)
 	})
 	if denied == nil {
+		region := sending.Region{Channel: k.channel, Organization: d.user.Organization, CallingCode: open.Region}
+		d.converted = d.config.Sending[k.channel].Unused(region, d.now)
 		*open = otp.Challenge{}
 		return d.passed(k.factor(&d.session.Factors), nil, nil)
 	}

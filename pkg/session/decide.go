@@ -46,6 +46,7 @@ type decision struct {
 	opened      map[sending.Channel]string
 	keyOptions  []byte
 	outbox      sending.Outbox
+	converted   sending.Unused // the count that a code was sent under which was used now
 	used        *intent.Intent // the intent after its use
 }
 

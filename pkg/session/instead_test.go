@@ -62,6 +62,7 @@ func TestARefusedMessageNamesWhatTheUserCanDoInstead(t *testing.T) {
 		"user's day":   {map[string]string{"STEPUP_SEND_USER_PER_DAY": "1"}, later, sending.ErrUser, []string{"totp", "recoveryCode"}},
 		"organization": {map[string]string{"STEPUP_SEND_ORGANIZATION_PER_DAY": "1"}, later, sending.ErrOrganization, []string{"totp", "recoveryCode"}},
 		"country":      {map[string]string{"STEPUP_SMS_COUNTRY_PER_DAY": "1"}, later, sending.ErrCountry, []string{"totp", "recoveryCode", "otpEmail!"}},
+		"region":       {breaker(1), later, sending.ErrConversion, []string{"totp", "recoveryCode", "otpEmail!"}},
 		"network": {map[string]string{"STEPUP_SEND_NETWORK_PER_DAY": "1"}, func(e *enrolled) {
 			e.session = e.NewSession(e.t, session.Create{Step: apptest.Named(e.user.ID), Agent: session.UserAgent{IP: address}}).SessionID
 			later(e)

@@ -75,6 +75,9 @@ func (s *Service) sendable(ctx context.Context, at standing) map[sending.Channel
 	for _, m := range asked {
 		ref.Subjects = append(ref.Subjects, m.Subject())
 		ref.Counts = append(ref.Counts, s.c.Sending[m.Channel].Counts(m, at.now)...)
+		if u := s.c.Sending[m.Channel].UnusedFor(m, at.now); !u.None() {
+			ref.Unused = append(ref.Unused, u)
+		}
 	}
 	if len(asked) == 0 {
 		return nil
@@ -87,7 +90,7 @@ func (s *Service) sendable(ctx context.Context, at standing) map[sending.Channel
 	for _, m := range asked {
 		var trial sending.Outbox
 		denied := trial.Add(m, s.c.Sending[m.Channel], loaded.Usage[m.Subject()], at.now)
-		sendable[m.Channel] = denied == nil && trial.Fits(loaded.Counted)
+		sendable[m.Channel] = denied == nil && trial.Fits(loaded.Counted, loaded.Unused)
 	}
 	return sendable
 }

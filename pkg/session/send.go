@@ -14,7 +14,9 @@ import (
 func (d *decision) send(k codeKind, ask RequestCode, code string) *fault.Fault {
 	m := d.message(k, ask.URLTemplate, code)
 	used := d.loaded.Usage[sending.Subject{Channel: m.Channel, Address: m.To}]
-	return d.outbox.Add(m, d.config.Sending[k.channel], used, d.now)
+	policy := d.config.Sending[k.channel]
+	k.challenge(d.session).Region = policy.Watched(m.To)
+	return d.outbox.Add(m, policy, used, d.now)
 }
 
 // message is what carries a code to the user. Its id is that of the code.
@@ -35,6 +37,7 @@ func (s *Service) deliver(ctx context.Context, d *decision, once idempotency.Req
 	if err != nil {
 		return s.takeBack(ctx, d, refunds, err)
 	}
+	s.c.Converted(ctx, d.converted)
 	if r, err := d.session.Receipts.Find(d.ring, once); err == nil && r != nil {
 		s.settlement(d).Sent(ctx, *r)
 	}

@@ -38,6 +38,10 @@ type Config struct {
 	Retry  retry.Policy
 	// Checked hears how the checks of a step ended, once they are committed.
 	Checked func(ctx context.Context, checks []user.Check)
+	// Converted hears of a code that was sent and is used now, once that is committed and
+	// cannot be taken back any more. It is told the count that the code belongs to, which
+	// counts nothing for most codes. It fails nothing, and takes a moment at most.
+	Converted func(ctx context.Context, u sending.Unused)
 }
 
 // Service is the session service. It is safe for concurrent use.

@@ -49,6 +49,8 @@ type Ref struct {
 	// Counts are those to read, for who wants to know whether a message could leave. No
 	// decision needs them, for the commit looks at them.
 	Counts []sending.Count
+	// Unused are counts of regions, to read for the same reason.
+	Unused []sending.Unused
 }
 
 // Depth is how much of a user is loaded.
@@ -78,6 +80,8 @@ type Loaded struct {
 	// Counted is what the counts have come to, as far as it was asked for; one that is
 	// missing is at nothing.
 	Counted map[sending.Count]sending.Tally
+	// Unused is what the counts of regions have come to, likewise.
+	Unused map[sending.Unused]sending.Standing
 }
 
 // Change is all that one decision writes.

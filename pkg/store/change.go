@@ -11,7 +11,7 @@ import (
 
 // DecodeChange returns what a change of one item is in the words of the domain. The
 // item is nil where there was or is none. The change is nil for an item that is no part
-// of a session or user, such as a limit or a login name. The error is a fault of kind
+// of a session or user and no count of a region, such as a login name. The error is a fault of kind
 // Internal, whose cause names the key and the attribute and repeats no value.
 func DecodeChange(k table.Key, before, after table.Item) (lifecycle.Change, error) {
 	switch {
@@ -32,6 +32,13 @@ func DecodeChange(k table.Key, before, after table.Item) (lifecycle.Change, erro
 	case strings.HasPrefix(k.PK, userPrefix) && strings.HasPrefix(k.SK, skLink):
 		older, newer, err := both(k, before, after, decodeOptionalLink)
 		return lifecycle.LinkChange{UserID: userID(k), Old: older, New: newer}, err
+	case strings.HasPrefix(k.PK, unusedPrefix):
+		region, err := regionOf(k)
+		if err != nil {
+			return nil, err
+		}
+		older, newer, err := both(k, before, after, decodeStanding)
+		return lifecycle.RegionChange{Region: region, Old: older, New: newer}, err
 	default:
 		return nil, nil
 	}

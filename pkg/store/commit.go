@@ -63,6 +63,9 @@ func lost(err error, ops []table.Op, sends []sending.Send) error {
 					return c.Full(conflict)
 				}
 			}
+			if u := sent.Unused; !u.None() && ops[failure.Op].Key == unusedKey(u) {
+				return u.Stopped()
+			}
 		}
 	}
 	return fault.Conflict.Wrap(conflict)

@@ -57,7 +57,7 @@ func complete() aggregates {
 	all.session.Factors.Intent = now
 	all.session.Factors.Key = session.KeyFactor{VerifiedAt: now, UserVerified: true, Kind: passkey.U2F, DeviceBound: true}
 	all.session.Challenges.Keys = []passkey.Challenge{fullChallenge(1)}
-	all.session.Challenges.Email.Tries = 1
+	all.session.Challenges.Email.Tries, all.session.Challenges.Email.Region = 1, "+1"
 	all.session.Receipts, all.user.Guard.Receipts = receipts, receipts
 	all.user.Links = []user.Link{{ProviderID: "p", ExternalID: "x", Name: "Ada"}}
 	all.usage = sending.Usage{

@@ -19,6 +19,7 @@
 //	budget of a day    BUDGET#<channel>       <day>  messages of the whole deployment, and their price
 //	cap of a day       BUDGET#<channel>#<scope>#<hash>  <day>  messages of a user, an organization, …
 //	cap of an hour     BUDGET#<channel>#<scope>#<hash>  <day>T<hour>  messages of a user
+//	codes not used     UNUSED#<channel>#<calling code>#<organization>  <start>  messages to a region in a window
 //
 // A user is read with one query of the partition. The guard's version counts every
 // change of any of the user's items and is the condition of every write to them.

@@ -23,12 +23,15 @@ const (
 // budgetLife is how long a count stays, for the record.
 const budgetLife = 7 * 24 * time.Hour
 
-// sendOps counts one message: at its address, under what the decision assumed, and in
-// the counts of the day and the hour.
+// sendOps counts one message: at its address, under what the decision assumed, in the
+// counts of the day and the hour, and in that of its region.
 func sendOps(s sending.Send) []table.Op {
 	ops := []table.Op{usageOp(s)}
 	for _, c := range s.Counts {
 		ops = append(ops, countOp(c, s.Refund))
+	}
+	if !s.Unused.None() {
+		ops = append(ops, unusedOp(s.Unused, s.Refund))
 	}
 	return ops
 }

@@ -142,6 +142,7 @@ func codeMap(c otp.Challenge) map[string]any {
 	put(r, attrKeyID, c.KeyID)
 	r.putTime(attrExpires, c.ExpiresAt)
 	put(r, attrTries, int64(c.Tries))
+	put(r, attrRegion, c.Region)
 	return r.item
 }
 
@@ -152,6 +153,7 @@ func decodeCode(r *record, name string) otp.Challenge {
 		KeyID:     get[string](n, attrKeyID),
 		ExpiresAt: n.getTime(attrExpires),
 		Tries:     int(get[int64](n, attrTries)),
+		Region:    get[string](n, attrRegion),
 	}
 	copy(c.ID[:], get[[]byte](n, attrID))
 	return c

@@ -43,6 +43,9 @@ func (s *Store) atOnce(ctx context.Context, r session.Ref, who whom) (l session.
 	if len(r.Counts) > 0 {
 		reads.Go(func() (err error) { l.Counted, err = s.counted(ctx, r.Counts); return err })
 	}
+	if len(r.Unused) > 0 {
+		reads.Go(func() (err error) { l.Unused, err = s.standings(ctx, r.Unused); return err })
+	}
 	if r.IntentID != "" {
 		reads.Go(func() (err error) { l.Intent, err = s.Intent(ctx, r.IntentID); return err })
 	}

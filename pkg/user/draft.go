@@ -30,6 +30,8 @@ type draft struct {
 	// secrets are what the answer hands to the caller, by name; a code has the name of
 	// its channel.
 	secrets map[string]string
+	// converted is the count that a code was sent under which was used now.
+	converted sending.Unused
 }
 
 // Result is a changed user, with what the caller asked to be returned.
@@ -177,6 +179,7 @@ func (d *draft) changed(denied *fault.Fault) bool {
 func (s *Service) deliver(ctx context.Context, d *draft, once idempotency.Request) error {
 	refunds, cause := d.outbox.Deliver(ctx, s.c.Messenger)
 	if cause == nil {
+		s.c.Converted(ctx, d.converted)
 		if r, err := d.user.Guard.Receipts.Find(s.c.Ring, once); err == nil && r != nil {
 			s.settlement(d).Sent(ctx, *r)
 		}

@@ -134,6 +134,7 @@ func (s *Service) contactCode(d *draft, k contactKind, to string, ask CodeReques
 		d.hand(string(k.channel), code)
 		return openedCode{k.purpose, c}, nil, nil
 	}
+	c.Region = s.c.Sending[k.channel].Watched(to)
 	return openedCode{k.purpose, c}, s.send(d, k.message(c, to, code, ask.URLTemplate)), nil
 }
 
@@ -219,7 +220,8 @@ func (s *Service) VerifyPhone(ctx context.Context, caller access.Caller, id, cod
 }
 
 func (s *Service) verifyContact(ctx context.Context, t target, k contactKind, answer string) (*User, error) {
-	return s.change(ctx, t, func(u *User, now time.Time) (*fault.Fault, error) {
+	r, err := s.alter(ctx, t, func(d *draft) (*fault.Fault, error) {
+		u, now := d.user, d.now
 		open := u.Guard.Codes[k.purpose]
 		switch {
 		case !open.Open():
@@ -235,6 +237,8 @@ func (s *Service) verifyContact(ctx context.Context, t target, k contactKind, an
 		denied := u.Guess(g, func() bool { return otp.Equal(code, answer) })
 		switch denied {
 		case nil:
+			region := sending.Region{Channel: k.channel, Organization: u.Organization, CallingCode: open.Region}
+			d.converted = s.c.Sending[k.channel].Unused(region, now)
 			delete(u.Guard.Codes, k.purpose)
 			k.contact(u).Verified = true
 			u.touch(now)
@@ -243,6 +247,7 @@ func (s *Service) verifyContact(ctx context.Context, t target, k contactKind, an
 		}
 		return denied, nil
 	})
+	return r.User, err
 }
 
 // miss counts a wrong answer to the code of the purpose.

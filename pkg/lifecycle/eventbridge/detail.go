@@ -31,6 +31,10 @@ type detail struct {
 	Failures       int                  `json:"failures,omitzero"`
 	LockedUntil    time.Time            `json:"lockedUntil,omitzero"`
 	Disabled       bool                 `json:"disabled,omitzero"`
+	Channel        string               `json:"channel,omitzero"`
+	CallingCode    string               `json:"callingCode,omitzero"`
+	Limit          int                  `json:"limit,omitzero"`
+	Until          time.Time            `json:"until,omitzero"`
 }
 
 // entry is an event as EventBridge takes it, with its size as EventBridge counts.
@@ -48,6 +52,7 @@ func (b *Bus) entry(e lifecycle.Event) (entry, error) {
 		SessionID: e.SessionID, UserID: e.UserID, OrganizationID: e.Organization, CreatorID: e.Creator, Revision: e.Revision,
 		Verified: e.Verified, Factors: e.Factors, ExpiresAt: e.ExpiresAt.UTC(),
 		Factor: e.Factor, KeyID: e.KeyID, Failures: e.Failures, LockedUntil: e.LockedUntil.UTC(), Disabled: e.Disabled,
+		Channel: string(e.Channel), CallingCode: e.CallingCode, Limit: e.Limit, Until: e.Until.UTC(),
 	})
 	if err != nil {
 		return entry{}, ErrRefused.Wrap(err)
