@@ -227,7 +227,7 @@ func (w *keyWork) answer(client int, random *rand.Rand) {
 		return
 	}
 	asked := w.options[len(w.options)-1-random.IntN(min(len(w.options), 1+random.IntN(6)))]
-	if w.count == 0 || random.IntN(2) == 0 {
+	if w.count == 0 || random.IntN(4) == 0 {
 		w.count++
 	}
 	count := w.count
