@@ -60,7 +60,7 @@ func (f *Faulty) Inner() table.Table { return f.inner }
 
 // Get implements table.Table.
 func (f *Faulty) Get(ctx context.Context, key table.Key) (item table.Item, err error) {
-	err = f.decide(ctx, CallGet, func() error {
+	err = f.decide(ctx, CallGet, func(ctx context.Context) error {
 		item, err = f.inner.Get(ctx, key)
 		return err
 	})
@@ -72,7 +72,7 @@ func (f *Faulty) Get(ctx context.Context, key table.Key) (item table.Item, err e
 
 // BatchGet implements table.Table.
 func (f *Faulty) BatchGet(ctx context.Context, keys []table.Key) (items []table.Item, err error) {
-	err = f.decide(ctx, CallBatchGet, func() error {
+	err = f.decide(ctx, CallBatchGet, func(ctx context.Context) error {
 		items, err = f.inner.BatchGet(ctx, keys)
 		return err
 	})
@@ -84,7 +84,7 @@ func (f *Faulty) BatchGet(ctx context.Context, keys []table.Key) (items []table.
 
 // Query implements table.Table.
 func (f *Faulty) Query(ctx context.Context, q table.Query) (page table.Page, err error) {
-	err = f.decide(ctx, CallQuery, func() error {
+	err = f.decide(ctx, CallQuery, func(ctx context.Context) error {
 		page, err = f.inner.Query(ctx, q)
 		return err
 	})
@@ -96,24 +96,24 @@ func (f *Faulty) Query(ctx context.Context, q table.Query) (page table.Page, err
 
 // Write implements table.Table.
 func (f *Faulty) Write(ctx context.Context, w table.Write) error {
-	return f.decide(ctx, CallWrite, func() error { return f.inner.Write(ctx, w) })
+	return f.decide(ctx, CallWrite, func(ctx context.Context) error { return f.inner.Write(ctx, w) })
 }
 
-func (f *Faulty) decide(ctx context.Context, name string, call func() error) error {
+func (f *Faulty) decide(ctx context.Context, name string, call func(ctx context.Context) error) error {
 	f.mu.Lock()
 	f.n++
 	action := f.hook(f.n, name)
 	f.mu.Unlock()
 	switch action {
 	case Pass:
-		return call()
+		return call(ctx)
 	case LoseAnswer:
-		_ = call() // whatever it was, the caller does not hear of it
+		_ = call(ctx) // whatever it was, the caller does not hear of it
 		return table.ErrUnavailable.Wrap(errInjected)
 	case Hang:
 		return wait(ctx)
 	case AnswerLate:
-		_ = call()
+		_ = call(context.WithoutCancel(ctx)) // which the store has, whoever waits for it
 		return wait(ctx)
 	case Contend:
 		if name == CallWrite {
