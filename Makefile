@@ -190,11 +190,17 @@ BUILD ?= build
 FUNCTIONS := $(sort $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go)))
 SHA256SUM ?= sha256sum
 
+# Packages that are compiled without inlining, which makes the upload smaller: generated code
+# and the SDK, in which a call costs little beside what it is for (docs/performance.md).
+SMALL := github.com/aws/... github.com/grpc-ecosystem/... google.golang.org/grpc/... \
+	github.com/stepup-auth/stepup/pkg/gen/...
+
 # The same source gives the same bytes wherever it is built: no paths, no state of git.
 .PHONY: bootstrap
 bootstrap: ## build the functions for Lambda, with their checksums; ARCH=amd64 for the other processor
 	@for function in $(FUNCTIONS); do \
 		CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -tags lambda.norpc,grpcnotrace -ldflags "-s -w" \
+			$(SMALL:%=-gcflags=%=-l) \
 			-o $(BUILD)/$$function/bootstrap ./functions/$$function; \
 	done
 	@cd $(BUILD) && $(SHA256SUM) $(FUNCTIONS:%=%/bootstrap) | tee SHA256SUMS

@@ -84,7 +84,7 @@ func handler(b *testing.B, env []string, client aws.HTTPClient) *apigw.Handler {
 	if client != nil {
 		credentials.HTTPClient = client
 	}
-	logger := slog.New(slog.NewJSONHandler(io.Discard, nil))
+	logger := slog.New(slog.NewJSONHandler(io.Discard, nil)) //nolint:sloglint // writing the line is part of a call
 	a, err := app.OnAWS(b.Context(), c, credentials, app.Ambient{
 		Logger: logger, Metrics: io.Discard, Now: time.Now, Random: rand.Reader, SignedBy: apigw.SignedBy,
 	})

@@ -99,8 +99,8 @@ func subjectViewOf(d Data, tag string) template.Fields {
 	expiry := spanOf(d.Expiry)
 	return template.Fields{
 		"Language": tag, "Domain": d.Domain,
-		"UserID": d.UserID, fieldLoginName: d.LoginName, fieldDisplayName: d.DisplayName,
-		fieldPreferredLanguage: d.PreferredLanguage, "SessionID": d.SessionID,
+		fieldUserID: d.UserID, fieldLoginName: d.LoginName, fieldDisplayName: d.DisplayName,
+		fieldPreferredLanguage: d.PreferredLanguage, fieldSessionID: d.SessionID,
 		"Expiry": template.Fields{"Hours": expiry.Hours, "Minutes": expiry.Minutes, "Seconds": expiry.Seconds},
 	}
 }

@@ -33,6 +33,8 @@ type URLData struct {
 
 // Fields that links and texts share.
 const (
+	fieldUserID            = "UserID"
+	fieldSessionID         = "SessionID"
 	fieldLoginName         = "LoginName"
 	fieldDisplayName       = "DisplayName"
 	fieldPreferredLanguage = "PreferredLanguage"
@@ -41,17 +43,17 @@ const (
 // field returns the value that a template names.
 func (d URLData) field(name string) string {
 	return map[string]string{
-		"Code": d.Code, "UserID": d.UserID, fieldLoginName: d.LoginName, fieldDisplayName: d.DisplayName,
-		fieldPreferredLanguage: d.PreferredLanguage, "SessionID": d.SessionID, "OrgID": d.OrgID, "CodeID": d.CodeID,
+		"Code": d.Code, fieldUserID: d.UserID, fieldLoginName: d.LoginName, fieldDisplayName: d.DisplayName,
+		fieldPreferredLanguage: d.PreferredLanguage, fieldSessionID: d.SessionID, "OrgID": d.OrgID, "CodeID": d.CodeID,
 	}[name]
 }
 
 // linkFields lists the fields of URLData that links in mails of the kind may mention.
 func linkFields(k Kind) []string {
-	fields := []string{"Code", "UserID", fieldLoginName, fieldDisplayName, fieldPreferredLanguage}
+	fields := []string{"Code", fieldUserID, fieldLoginName, fieldDisplayName, fieldPreferredLanguage}
 	switch k {
 	case OTPEmail:
-		return append(fields, "SessionID")
+		return append(fields, fieldSessionID)
 	case RegisterPasskey:
 		return append(fields, "OrgID", "CodeID")
 	default:
