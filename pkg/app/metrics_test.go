@@ -274,6 +274,11 @@ var messages = map[string]struct {
 		ask:  askTwice,
 		want: map[string]int{"Sends sms sent": 1, "Sends sent": 1, "SendRefused network": 1},
 	},
+	"too many to a region whose codes nobody uses": {
+		env:  map[string]string{"STEPUP_SMS_CONVERSION_LIMIT": "1"},
+		ask:  askTwice,
+		want: map[string]int{"Sends sms sent": 1, "Sends sent": 1, "SendRefused conversion": 1},
+	},
 	"elsewhere": {
 		env:  map[string]string{"STEPUP_SMS_PREFIXES": "+423"},
 		ask:  func(x *observed) { x.step(askSMS) },

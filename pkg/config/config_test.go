@@ -49,7 +49,7 @@ func defaults() config.Config {
 		Reauthentication: 15 * time.Minute,
 		IntentLifetime:   time.Hour,
 		RelyingParties:   relyingParties(map[string][]string{"localhost": nil}),
-		SMS:              config.SMS{Limits: sending.Policy{Cooldown: time.Minute, PerHour: 5, PerDay: 10, Budget: 1000, Prices: price.Examples()}},
+		SMS:              config.SMS{Limits: sending.Policy{Cooldown: time.Minute, PerHour: 5, PerDay: 10, Budget: 1000, Prices: price.Examples(), Conversion: sending.Conversion{PerCode: 10, Window: time.Hour}}},
 		Mail:             config.Mail{Limits: sending.Policy{Cooldown: time.Minute, PerHour: 5, PerDay: 10, Budget: 10_000, Prices: price.List{"": price.Mail}}},
 	}
 }
@@ -146,6 +146,9 @@ var settings = map[string]setting{
 	"STEPUP_SEND_ORGANIZATION_PER_DAY": {"20", each(func(p *sending.Policy) { p.Caps.Organization = 20 }), append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SEND_NETWORK_PER_DAY":      {"20", each(func(p *sending.Policy) { p.Caps.Network = 20 }), append([]string{"-1"}, badNumbers...)},
 	"STEPUP_SMS_COUNTRY_PER_DAY":       {"20", func(c *config.Config) { c.SMS.Limits.Caps.Country = 20 }, append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SMS_CONVERSION_LIMIT":      {"20", func(c *config.Config) { c.SMS.Limits.Conversion.Limit = 20 }, append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SMS_CONVERSION_PER_CODE":   {"5", func(c *config.Config) { c.SMS.Limits.Conversion.PerCode = 5 }, append([]string{"-1"}, badNumbers...)},
+	"STEPUP_SMS_CONVERSION_WINDOW":     {"30m", func(c *config.Config) { c.SMS.Limits.Conversion.Window = 30 * time.Minute }, append([]string{"9m", "25h"}, badDurations...)},
 	"STEPUP_SMS_BUDGET_USD":            {"9.50", func(c *config.Config) { c.SMS.Limits.Spend = 9_500_000 }, []string{"canary", "-0.01", "NaN", "1,5"}},
 	"STEPUP_SMS_PRICES":                {"+41=0.07,*=0.25", func(c *config.Config) { c.SMS.Limits.Prices = price.List{"+41": 70_000, "": 250_000} }, []string{"canary", "+41=0.07", "*=canary"}},
 	"STEPUP_MAIL_BUDGET_USD":           {"9.50", func(c *config.Config) { c.Mail.Limits.Spend = 9_500_000 }, []string{"canary", "-0.01", "NaN", "1,5"}},
@@ -240,7 +243,7 @@ func TestABadValueIsRefusedByNameAndNotRepeated(t *testing.T) {
 // group is how an error names a variable: by its family, where only several values
 // together are wrong.
 func group(name string) string {
-	for _, family := range []string{"STEPUP_LOCKOUT_", "STEPUP_SEND_"} {
+	for _, family := range []string{"STEPUP_LOCKOUT_", "STEPUP_SEND_", "STEPUP_SMS_CONVERSION_"} {
 		if strings.HasPrefix(name, family) {
 			return family
 		}

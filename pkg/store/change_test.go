@@ -29,6 +29,7 @@ func TestChangesOfSessionsAndUsersAreToldFromOthers(t *testing.T) {
 		"API key":         {table.Key{PK: "KEYS", SK: "k"}, table.Item{"role": "IAM_OWNER"}, "<nil>"},
 		"messages":        {table.Key{PK: "SENT#sms#00", SK: "A"}, table.Item{}, "<nil>"},
 		"budget":          {table.Key{PK: "BUDGET#sms", SK: "2026-03-01"}, table.Item{}, "<nil>"},
+		"codes not used":  {table.Key{PK: "UNUSED#sms#+41#a#b", SK: "2026-03-01T12:00:00Z"}, table.Item{"n": int64(1)}, "lifecycle.RegionChange"},
 		"user's other":    {table.Key{PK: "USR#u", SK: "B"}, table.Item{}, "<nil>"},
 		"session's other": {table.Key{PK: "SES#s", SK: "B"}, table.Item{}, "<nil>"},
 	} {
@@ -53,6 +54,10 @@ func TestChangeThatCannotBeReadNamesTheItemAndNoValue(t *testing.T) {
 		{PK: "USR#u", SK: "CRED#k"}: {"tr": []any{int64(7)}, "cid": []byte("canary")},
 		{PK: "SES#", SK: "A"}:       {"tok": make([]byte, 16), "by": "canary"},
 		{PK: "USR#", SK: "B"}:       {},
+		{PK: "UNUSED#sms#+41#o"}:    {"n": "canary"},
+		{PK: "UNUSED#sms##o"}:       {"max": "canary"},
+		{PK: "UNUSED##+41#o"}:       {},
+		{PK: "UNUSED#sms#+41"}:      {},
 	} {
 		for _, images := range [][2]table.Item{{nil, item}, {item, nil}} {
 			_, err := store.DecodeChange(key, images[0], images[1])

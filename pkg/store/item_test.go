@@ -215,7 +215,7 @@ var names = []string{
 	"v", "tok", "cr", "ch", "by", "exp", "end", "usr", "pw", "md", "ua", "id", "org", "at", "ep", "fp", "ip", "d", "h",
 	"un", "gn", "fn", "nn", "dn", "lang", "g", "em", "emv", "ph", "phv", "pwh", "pwc", "st", "pwat", "att", "n", "til", "w", "u",
 	"name", "role", "sec", "rev", "ttl", "born", "byUser", "password",
-	"r", "idp", "ext", "ok", "ko", "said", "k",
+	"r", "idp", "ext", "ok", "ko", "said", "k", "reg", "max",
 }
 
 // FuzzDecode has a table return any item for any key: whatever it is, it is decoded or

@@ -41,7 +41,7 @@ func fullSession() *session.Session {
 			Recovery: now.Add(5 * time.Minute),
 		},
 		Challenges: session.Challenges{
-			SMS:   otp.Challenge{ID: otp.ChallengeID{1}, KeyID: "k1", ExpiresAt: now, Tries: 2},
+			SMS:   otp.Challenge{ID: otp.ChallengeID{1}, KeyID: "k1", ExpiresAt: now, Tries: 2, Region: "+41"},
 			Email: otp.Challenge{ID: otp.ChallengeID{2}, KeyID: "k2", ExpiresAt: now.Add(time.Second)},
 		},
 		Metadata: map[string][]byte{"a": {0}, "b.c": []byte("d"), "PK": []byte("x")},
@@ -70,7 +70,7 @@ func fullUser() *user.User {
 			RecoveryCodes: []otp.RecoveryMAC{{KeyID: "k1", Sum: [32]byte{1}}, {KeyID: "k2", Sum: [32]byte{2}}},
 			Codes: map[sending.Purpose]otp.Challenge{
 				sending.VerifyEmail: {ID: otp.ChallengeID{3}, KeyID: "k1", ExpiresAt: now, Tries: 1},
-				sending.VerifyPhone: {ID: otp.ChallengeID{4}, KeyID: "k2", ExpiresAt: now},
+				sending.VerifyPhone: {ID: otp.ChallengeID{4}, KeyID: "k2", ExpiresAt: now, Region: "+423"},
 			},
 			UserID: "ada", Version: 9, Changed: now, State: user.StateLocked, Epoch: 42, PasswordChanged: now,
 			Agents: map[string]int64{"phone": 43, "laptop": 44}, Sessions: []string{"one", "two"},

@@ -16,6 +16,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/lifecycle/eventbridge/eventbridgetest"
 	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
@@ -70,6 +71,9 @@ func everything() []lifecycle.Change {
 		changed(user.StateActive, func(g *user.Guard) { g.PasswordChanged = now.Add(time.Second) }),
 		changed(user.StateActive, failed(10)), changed(user.StateActive, failed(user.HardStop)), changed(user.StateActive, coded),
 		lifecycle.GuardChange{Old: guard(1, user.StateActive, coded), New: active},
+		lifecycle.RegionChange{
+			Region: sending.Region{Channel: sending.SMS, Organization: "o", CallingCode: "+41"}, New: &sending.Standing{Messages: 1, Limit: 1, End: now},
+		},
 	}
 }
 
