@@ -17,6 +17,7 @@ var (
 	extension = regexp.MustCompile(`(?m)^## (.*)$`)
 	shell     = regexp.MustCompile("(?s)```sh\n(.*?)```\n")
 	blank     = regexp.MustCompile(`\s+`)
+	variable  = regexp.MustCompile("The example runs with `([A-Z_]+)=([^`]*)`")
 )
 
 // example is a command of a document and what its output has to be.
@@ -49,10 +50,15 @@ func (x example) matches(output string) bool {
 	return regexp.MustCompile("^" + strings.ReplaceAll(want, "…", ".*") + "$").MatchString(blank.ReplaceAllString(output, ""))
 }
 
-// exampleWorld is what the document says that its examples find.
-func exampleWorld(t *testing.T) []string {
+// exampleWorld is what the document says that its examples find, and the section that
+// they are configured with.
+func exampleWorld(t *testing.T, section string) []string {
 	t.Helper()
-	s := apptest.New(t, apptest.Options{Env: map[string]string{"STEPUP_SMS_PRICES": "+41=0.07,*=0.25"}})
+	env := map[string]string{"STEPUP_SMS_PRICES": "+41=0.07,*=0.25"}
+	for _, v := range variable.FindAllStringSubmatch(section, -1) {
+		env[v[1]] = v[2]
+	}
+	s := apptest.New(t, apptest.Options{Env: env})
 	_, err := s.Users.Create(t.Context(), apptest.Admin(), user.Registration{
 		ID: "demo", Username: "demo@stepup.test", Profile: user.Profile{GivenName: "Demo", FamilyName: "User"},
 		Email:    user.Contact{Address: "demo@stepup.test", Verified: true},
@@ -88,13 +94,14 @@ func TestTheExamplesOfTheExtensionsRun(t *testing.T) {
 		section := string(text[head[1]:end])
 		t.Run(string(text[head[2]:head[3]]), func(t *testing.T) {
 			t.Parallel()
-			runExamples(t, examplesOf(section))
+			runExamples(t, section)
 		})
 	}
 }
 
-func runExamples(t *testing.T, examples []example) {
+func runExamples(t *testing.T, section string) {
 	t.Helper()
+	examples := examplesOf(section)
 	if len(examples) == 0 {
 		t.Fatal("the section has no example")
 	}
@@ -103,7 +110,7 @@ func runExamples(t *testing.T, examples []example) {
 		script.WriteString(x.command + "\necho; echo '" + strings.TrimSpace(between) + "'\n")
 	}
 	bash := exec.CommandContext(t.Context(), "bash", "-eu", "-c", script.String())
-	bash.Env = exampleWorld(t)
+	bash.Env = exampleWorld(t, section)
 	output, err := bash.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output)
