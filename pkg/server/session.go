@@ -128,8 +128,9 @@ func (s *sessionServer) ListSessions(ctx context.Context, r *pb.ListSessionsRequ
 		return nil, err
 	}
 	response := &pb.ListSessionsResponse{Details: &objectv2.ListDetails{
-		TotalResult: uint64(listing.Total),
-		Timestamp:   timestamppb.New(listing.At),
+		TotalResult:       uint64(listing.Total),
+		TotalIsLowerBound: listing.AtLeast,
+		Timestamp:         timestamppb.New(listing.At),
 	}}
 	for _, view := range listing.Sessions {
 		response.Sessions = append(response.Sessions, sessionMessage(view))

@@ -112,6 +112,7 @@ func (s *userServer) ListUsers(ctx context.Context, r *pb.ListUsersRequest) (*pb
 		Details:       s.listDetails(listing.Total),
 		SortingColumn: r.GetSortingColumn(),
 	}
+	response.Details.TotalIsLowerBound = listing.AtLeast
 	for _, u := range listing.Users {
 		response.Result = append(response.Result, userMessage(u))
 	}

@@ -27,7 +27,8 @@ func userFilter(r *pb.ListUsersRequest) (user.Filter, error) {
 	for _, q := range r.GetQueries() {
 		narrow(&f, q)
 	}
-	f.Before, err = userOrder(r.GetSortingColumn(), r.GetQuery().GetAsc())
+	f.OldestFirst = r.GetQuery().GetAsc()
+	f.Before, err = userOrder(r.GetSortingColumn(), f.OldestFirst)
 	return f, err
 }
 
@@ -125,11 +126,12 @@ func text(operand string, method objectv2.TextQueryMethod, field func(*user.User
 	return func(u *user.User) bool { return compare(fold(field(u)), fold(operand)) }
 }
 
-// userColumns are the fields that a list can be sorted by.
+// userColumns are the fields that a list can be sorted by; nil is the creation time, in
+// whose order users can be read.
 var userColumns = map[pb.UserFieldName]func(a, b *user.User) int{
-	pb.UserFieldName_USER_FIELD_NAME_UNSPECIFIED:   byCreation,
-	pb.UserFieldName_USER_FIELD_NAME_CREATION_DATE: byCreation,
-	pb.UserFieldName_USER_FIELD_NAME_TYPE:          byCreation, // all are human
+	pb.UserFieldName_USER_FIELD_NAME_UNSPECIFIED:   nil,
+	pb.UserFieldName_USER_FIELD_NAME_CREATION_DATE: nil,
+	pb.UserFieldName_USER_FIELD_NAME_TYPE:          nil, // all are human
 	pb.UserFieldName_USER_FIELD_NAME_USER_NAME:     by(func(u *user.User) string { return u.Username }),
 	pb.UserFieldName_USER_FIELD_NAME_FIRST_NAME:    by(func(u *user.User) string { return u.Profile.GivenName }),
 	pb.UserFieldName_USER_FIELD_NAME_LAST_NAME:     by(func(u *user.User) string { return u.Profile.FamilyName }),
@@ -138,8 +140,6 @@ var userColumns = map[pb.UserFieldName]func(a, b *user.User) int{
 	pb.UserFieldName_USER_FIELD_NAME_EMAIL:         by(func(u *user.User) string { return u.Email.Address }),
 	pb.UserFieldName_USER_FIELD_NAME_STATE:         by(func(u *user.User) user.State { return u.Guard.State }),
 }
-
-func byCreation(a, b *user.User) int { return a.Created.Compare(b.Created) }
 
 func by[K cmp.Ordered](field func(*user.User) K) func(a, b *user.User) int {
 	return func(a, b *user.User) int { return cmp.Compare(field(a), field(b)) }
@@ -150,7 +150,7 @@ func userOrder(column pb.UserFieldName, ascending bool) (func(a, b *user.User) i
 	if !known {
 		return nil, errUserColumn
 	}
-	if ascending {
+	if ascending || order == nil {
 		return order, nil
 	}
 	return func(a, b *user.User) int { return order(b, a) }, nil

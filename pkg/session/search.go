@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/access"
+	"github.com/stepup-auth/stepup/pkg/paging"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -24,8 +25,10 @@ type Search struct {
 
 // Listing is a page of sessions.
 type Listing struct {
-	// Total counts all that match and that the caller may see.
+	// Total counts all that match and that the caller may see. With AtLeast there
+	// may be more of them.
 	Total    int
+	AtLeast  bool
 	Sessions []View
 	// At is when the list was true.
 	At time.Time
@@ -33,32 +36,70 @@ type Listing struct {
 
 // List returns the matching sessions that the caller may see by the rules of Get;
 // the rest, and unknown ids, are left out silently. Expired sessions are listed,
-// terminated ones are not. It returns a fault of kind InvalidArgument for a limit
-// above MaxPage.
+// terminated ones are not. Lists of ids, of a user and of a user agent are counted
+// exactly, others as package paging says. It returns a fault of kind InvalidArgument
+// for a limit above MaxPage.
 func (s *Service) List(ctx context.Context, caller access.Caller, q Search) (Listing, error) {
 	if q.Limit > MaxPage {
 		return Listing{}, errListLimit
 	}
-	candidates, err := s.candidates(ctx, caller, q.Filters)
+	at := s.now()
+	found, err := s.search(ctx, caller, q)
 	if err != nil {
 		return Listing{}, err
 	}
+	listing := Listing{Total: found.Total, AtLeast: found.AtLeast, At: at}
+	for _, row := range found.Rows {
+		listing.Sessions = append(listing.Sessions, viewOf(row.session, row.user, at))
+	}
+	return listing, nil
+}
+
+// search reads the narrowest sources that hold every match, in the order of the list.
+func (s *Service) search(ctx context.Context, caller access.Caller, q Search) (paging.Part[row], error) {
+	matching := func(ids []string) ([]row, error) { return s.matching(ctx, caller, q.Filters, ids) }
+	page := paging.Page{Offset: q.Offset, Limit: cmp.Or(q.Limit, MaxPage)}
+	if ids, given := idsOf(q.Filters); given && caller.Holds(access.SessionRead) {
+		if len(ids) > MaxPage {
+			return paging.Part[row]{}, errListLimit
+		}
+		rows, err := matching(ids)
+		slices.SortFunc(rows, order(q.Ascending))
+		return paging.Cut(rows, page), err
+	}
+	r := Range{Sources: sources(caller, q.Filters), Descending: !q.Ascending}
+	r.From, r.To = createdRange(q.Filters)
+	page.Exact = !slices.ContainsFunc(r.Sources, Source.wide)
+	return paging.Read(s.c.Store.SessionIDs(ctx, r), page, matching)
+}
+
+// row is a session with its user, who is nil when there is none.
+type row struct {
+	session *Session
+	user    *user.User
+}
+
+// matching reads sessions and returns those that belong into the list, in the order of
+// the ids.
+func (s *Service) matching(ctx context.Context, caller access.Caller, filters []Filter, ids []string) ([]row, error) {
+	candidates, err := s.c.Store.Sessions(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
 	candidates = slices.DeleteFunc(candidates, func(found *Session) bool {
-		return !found.TerminatedAt.IsZero() || !visible(caller, found) || !matches(found, q.Filters)
+		return !found.TerminatedAt.IsZero() || !visible(caller, found) || !matches(found, filters)
 	})
 	users, err := s.usersOf(ctx, candidates)
 	if err != nil {
-		return Listing{}, err
+		return nil, err
 	}
-	alive := slices.DeleteFunc(candidates, func(found *Session) bool {
-		return found.Ended(guardOf(users, found))
-	})
-	slices.SortFunc(alive, order(q.Ascending))
-	listing := Listing{Total: len(alive), At: s.now()}
-	for _, found := range q.page(alive) {
-		listing.Sessions = append(listing.Sessions, viewOf(found, users[found.Factors.User.ID], listing.At))
+	var rows []row
+	for _, found := range candidates {
+		if r := (row{found, users[found.Factors.User.ID]}); !found.Ended(r.guard()) {
+			rows = append(rows, r)
+		}
 	}
-	return listing, nil
+	return rows, nil
 }
 
 func matches(s *Session, filters []Filter) bool {
@@ -70,30 +111,22 @@ func matches(s *Session, filters []Filter) bool {
 	return true
 }
 
-func guardOf(users map[string]*user.User, s *Session) *user.Guard {
-	if u := users[s.Factors.User.ID]; u != nil {
-		return &u.Guard
+func (r row) guard() *user.Guard {
+	if r.user == nil {
+		return nil
 	}
-	return nil
+	return &r.user.Guard
 }
 
 // order sorts by creation time; the id makes it total, so that pages never overlap.
-func order(ascending bool) func(a, b *Session) int {
-	return func(a, b *Session) int {
+// It is the order of Store.SessionIDs.
+func order(ascending bool) func(a, b row) int {
+	return func(a, b row) int {
 		if !ascending {
 			a, b = b, a
 		}
-		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(a.session.Created.Compare(b.session.Created), cmp.Compare(a.session.ID, b.session.ID))
 	}
-}
-
-func (q Search) page(all []*Session) []*Session {
-	limit := q.Limit
-	if limit == 0 {
-		limit = MaxPage
-	}
-	from := min(q.Offset, len(all))
-	return all[from:min(from+limit, len(all))]
 }
 
 func (s *Service) usersOf(ctx context.Context, sessions []*Session) (map[string]*user.User, error) {
@@ -103,8 +136,7 @@ func (s *Service) usersOf(ctx context.Context, sessions []*Session) (map[string]
 			ids = append(ids, found.Factors.User.ID)
 		}
 	}
-	slices.Sort(ids)
-	users, err := s.c.Store.Users(ctx, slices.Compact(ids))
+	users, err := s.c.Store.Users(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -113,26 +145,6 @@ func (s *Service) usersOf(ctx context.Context, sessions []*Session) (map[string]
 		byID[u.ID] = u
 	}
 	return byID, nil
-}
-
-// candidates reads the sessions of the narrowest source that holds every match.
-func (s *Service) candidates(ctx context.Context, caller access.Caller, filters []Filter) ([]*Session, error) {
-	if ids, given := idsOf(filters); given && caller.Holds(access.SessionRead) {
-		if len(ids) > MaxPage {
-			return nil, errListLimit
-		}
-		return s.c.Store.Sessions(ctx, ids)
-	}
-	var ids []string
-	for _, source := range sources(caller, filters) {
-		found, err := s.c.Store.SessionIDs(ctx, source)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, found...)
-	}
-	slices.Sort(ids)
-	return s.c.Store.Sessions(ctx, slices.Compact(ids))
 }
 
 // idsOf returns the ids that every ids filter names.
@@ -158,25 +170,25 @@ func sources(caller access.Caller, filters []Filter) []Source {
 	if !caller.Holds(access.SessionRead) {
 		return ownSources(caller)
 	}
-	from, to := createdRange(filters)
-	bounded := func(kind SourceKind, value string) Source {
-		return Source{Kind: kind, Value: value, From: from, To: to}
-	}
-	best := Source{Kind: EverySession, From: from, To: to}
+	best := Source{Kind: EverySession}
 	for _, f := range filters {
 		switch f := f.(type) {
 		case OfUserID:
-			return []Source{bounded(OfUser, string(f))}
+			return []Source{{OfUser, string(f)}}
 		case OfFingerprint:
-			best = bounded(OfAgent, string(f))
+			best = Source{OfAgent, string(f)}
 		case OfCreatorID:
 			if best.Kind == EverySession {
-				best = bounded(OfCreator, string(f))
+				best = Source{OfCreator, string(f)}
 			}
 		}
 	}
 	return []Source{best}
 }
+
+// wide reports whether the source may hold a large part of all sessions: a login
+// service creates every one of them.
+func (s Source) wide() bool { return s.Kind == EverySession || s.Kind == OfCreator }
 
 // ownSources is where the sessions of somebody without session.read are, whatever they
 // search for: a search must not make them read, or feel, the sessions of others.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/intent"
@@ -17,12 +18,14 @@ type Store interface {
 	// Commit writes the change, all or nothing. It returns fault.Conflict when
 	// the session or a user that the change relies on is not what was loaded.
 	Commit(ctx context.Context, c Change) error
-	// Sessions returns those of the ids that exist, tombstones included, in no
-	// order.
+	// Sessions returns those of the ids that exist, tombstones included, in the
+	// order of the ids.
 	Sessions(ctx context.Context, ids []string) ([]*Session, error)
-	// SessionIDs returns the ids of the sessions from one source. A session that
-	// was just created may be missing for a moment where the store's indexes lag.
-	SessionIDs(ctx context.Context, s Source) ([]string, error)
+	// SessionIDs returns the ids of the sessions in the range, each once, in the
+	// order of their creation and, where that is the same, of the ids. It reads as
+	// the caller goes on, and ends after an error. A session that was just created
+	// may be missing for a moment where the store's indexes lag.
+	SessionIDs(ctx context.Context, r Range) iter.Seq2[string, error]
 	// Users returns those of the ids that exist, in no order.
 	Users(ctx context.Context, ids []string) ([]*user.User, error)
 }
@@ -108,10 +111,17 @@ const (
 	OfAgent
 )
 
-// Source selects sessions by one stored attribute and, when set, by the time they
-// were created, both ends included.
+// Source selects sessions by one stored attribute.
 type Source struct {
-	Kind     SourceKind
-	Value    string
+	Kind  SourceKind
+	Value string
+}
+
+// Range selects the sessions of any of the sources and, when set, by the time they
+// were created, both ends included.
+type Range struct {
+	Sources  []Source
 	From, To time.Time
+	// Descending begins with the newest.
+	Descending bool
 }

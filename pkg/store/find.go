@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strings"
 
@@ -17,11 +18,10 @@ const parallelReads = 8
 
 // Sessions implements session.Store.
 func (s *Store) Sessions(ctx context.Context, ids []string) ([]*session.Session, error) {
-	keys := make([]table.Key, 0, len(ids))
-	for _, id := range ids {
-		if possible(id) {
-			keys = append(keys, sessionKey(id))
-		}
+	ids = possibleOnce(ids)
+	keys := make([]table.Key, len(ids))
+	for i, id := range ids {
+		keys[i] = sessionKey(id)
 	}
 	items, err := s.batch(ctx, keys)
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *Store) Sessions(ctx context.Context, ids []string) ([]*session.Session,
 	}
 	var found []*session.Session
 	for i, item := range items {
-		decoded, err := decodeSession(sessionID(keys[i]), item)
+		decoded, err := decodeSession(ids[i], item)
 		if err != nil {
 			return nil, err
 		}
@@ -41,9 +41,17 @@ func (s *Store) Sessions(ctx context.Context, ids []string) ([]*session.Session,
 }
 
 // SessionIDs implements session.Store.
-func (s *Store) SessionIDs(ctx context.Context, source session.Source) ([]string, error) {
-	index, partitions := sourcePartitions(source)
-	return s.indexed(ctx, index, partitions, table.Query{From: bornKey(source.From), To: bornKey(source.To)}, sessionID)
+func (s *Store) SessionIDs(ctx context.Context, r session.Range) iter.Seq2[string, error] {
+	var queries []table.Query
+	for _, source := range r.Sources {
+		index, partitions := sourcePartitions(source)
+		for _, partition := range partitions {
+			queries = append(queries, table.Query{
+				Index: index, PK: partition, From: bornKey(r.From), To: bornKey(r.To), Descending: r.Descending,
+			})
+		}
+	}
+	return s.merged(ctx, queries, sessionID)
 }
 
 // User implements user.Store.
@@ -101,9 +109,7 @@ func (s *Store) claimedBy(ctx context.Context, k table.Key) (string, error) {
 // Users implements user.Store and session.Store. It reads names and guards; what a
 // user has enrolled in items of their own is left out.
 func (s *Store) Users(ctx context.Context, ids []string) ([]*user.User, error) {
-	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !possible(id) })
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
+	ids = possibleOnce(ids)
 	keys := make([]table.Key, 0, 2*len(ids))
 	for _, id := range ids {
 		keys = append(keys, userKey(id), guardKey(id))
@@ -125,6 +131,16 @@ func (s *Store) Users(ctx context.Context, ids []string) ([]*user.User, error) {
 	return found, nil
 }
 
+// possibleOnce returns the ids that are possible, in their order, each once.
+func possibleOnce(ids []string) []string {
+	seen := make(map[string]bool, len(ids))
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		again := seen[id]
+		seen[id] = true
+		return again || !possible(id)
+	})
+}
+
 // UserIDsByEmail implements user.Store.
 func (s *Store) UserIDsByEmail(ctx context.Context, address string) ([]string, error) {
 	var ids []string
@@ -134,28 +150,25 @@ func (s *Store) UserIDsByEmail(ctx context.Context, address string) ([]string, e
 	return ids, err
 }
 
-// AllUserIDs implements user.Store.
-func (s *Store) AllUserIDs(ctx context.Context) ([]string, error) {
-	return s.indexed(ctx, indexTime, allShards(allUsers), table.Query{}, userID)
+// UserIDs implements user.Store.
+func (s *Store) UserIDs(ctx context.Context, descending bool) iter.Seq2[string, error] {
+	var queries []table.Query
+	for _, partition := range allShards(allUsers) {
+		queries = append(queries, table.Query{Index: indexTime, PK: partition, Descending: descending})
+	}
+	return s.merged(ctx, queries, userID)
 }
 
-// indexed reads the partitions of an index side by side and returns what toID makes
-// of the keys.
-func (s *Store) indexed(ctx context.Context, index string, partitions []string, q table.Query, toID func(table.Key) string) ([]string, error) {
-	found := make([][]string, len(partitions))
-	reads, ctx := errgroup.WithContext(ctx)
-	reads.SetLimit(parallelReads)
-	for i, partition := range partitions {
-		reads.Go(func() error {
-			q := q
-			q.Index, q.PK = index, partition
-			return s.rows(ctx, q, func(r table.Row) { found[i] = append(found[i], toID(r.Key)) })
-		})
+// merged reads queries of indexes as one list, and returns what toID makes of the
+// keys.
+func (s *Store) merged(ctx context.Context, queries []table.Query, toID func(table.Key) string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for row, err := range table.Merge(ctx, s.table, attrBorn, queries) {
+			if !yield(toID(row.Key), err) {
+				return
+			}
+		}
 	}
-	if err := reads.Wait(); err != nil {
-		return nil, err
-	}
-	return slices.Concat(found...), nil
 }
 
 // rows reads all pages of a query.

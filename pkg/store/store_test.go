@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"iter"
 	"net/netip"
 	"sync/atomic"
 	"testing"
@@ -331,13 +332,15 @@ func TestEveryReadReportsAFailingTable(t *testing.T) {
 			_, err := s.Load(t.Context(), session.Ref{SessionID: sessionID})
 			return err
 		},
-		"Sessions":        func(s *store.Store) error { _, err := s.Sessions(t.Context(), []string{sessionID}); return err },
-		"SessionIDs":      func(s *store.Store) error { _, err := s.SessionIDs(t.Context(), session.Source{}); return err },
+		"Sessions": func(s *store.Store) error { _, err := s.Sessions(t.Context(), []string{sessionID}); return err },
+		"SessionIDs": func(s *store.Store) error {
+			return errorOf(s.SessionIDs(t.Context(), session.Range{Sources: []session.Source{{}}}))
+		},
 		"User":            func(s *store.Store) error { _, err := s.User(t.Context(), "ada"); return err },
 		"UserByLoginName": func(s *store.Store) error { _, err := s.UserByLoginName(t.Context(), "ada"); return err },
 		"Users":           func(s *store.Store) error { _, err := s.Users(t.Context(), []string{"ada"}); return err },
 		"UserIDsByEmail":  func(s *store.Store) error { _, err := s.UserIDsByEmail(t.Context(), "ada@example.com"); return err },
-		"AllUserIDs":      func(s *store.Store) error { _, err := s.AllUserIDs(t.Context()); return err },
+		"UserIDs":         func(s *store.Store) error { return errorOf(s.UserIDs(t.Context(), true)) },
 		"Key":             func(s *store.Store) error { _, err := s.Key(t.Context(), "id"); return err },
 		"Keys":            func(s *store.Store) error { _, err := s.Keys(t.Context()); return err },
 	} {
@@ -359,6 +362,15 @@ func TestEveryReadReportsAFailingTable(t *testing.T) {
 			}
 		}
 	}
+}
+
+// errorOf reads ids to the end.
+func errorOf(ids iter.Seq2[string, error]) error {
+	var all error
+	for _, err := range ids {
+		all = errors.Join(all, err)
+	}
+	return all
 }
 
 func TestWithoutRandomnessNothingIsWritten(t *testing.T) {

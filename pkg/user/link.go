@@ -8,6 +8,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/idp"
+	"github.com/stepup-auth/stepup/pkg/paging"
 )
 
 // Link ties a user to an account at an external identity provider. Provider and external
@@ -56,7 +57,9 @@ func (s *Service) link(u *User, l Link) error {
 }
 
 // LinkPage returns a part of the links; a limit of 0 means all from the offset on.
-func (u *User) LinkPage(offset, limit int) []Link { return page(u.Links, offset, limit) }
+func (u *User) LinkPage(offset, limit int) []Link {
+	return paging.Cut(u.Links, pageOf(offset, limit)).Rows
+}
 
 // AddLink links the user to an account. The caller needs user.credential.write and
 // vouches that the account is the user's: nothing here proves it, so users cannot do it

@@ -3,6 +3,7 @@ package user
 import (
 	"context"
 	"io"
+	"iter"
 	"slices"
 	"time"
 
@@ -23,13 +24,16 @@ type Store interface {
 	User(ctx context.Context, id string) (*User, error)
 	// UserByLoginName is the same for a login name, without regard to case.
 	UserByLoginName(ctx context.Context, loginName string) (*User, error)
-	// Users returns those of the ids that exist, in no order.
+	// Users returns those of the ids that exist, in the order of the ids, each once.
 	Users(ctx context.Context, ids []string) ([]*User, error)
 	// UserIDsByEmail returns the ids of the users with the address, without regard
 	// to case.
 	UserIDsByEmail(ctx context.Context, address string) ([]string, error)
-	// AllUserIDs returns the id of every user.
-	AllUserIDs(ctx context.Context) ([]string, error)
+	// UserIDs returns the id of every user in the order of their creation and, where
+	// that is the same, of the ids; descending begins with the newest. It reads as the
+	// caller goes on, and ends after an error. A user that was just created may be
+	// missing for a moment where the store's indexes lag.
+	UserIDs(ctx context.Context, descending bool) iter.Seq2[string, error]
 	// Usage returns what has been sent to the subjects.
 	Usage(ctx context.Context, subjects []sending.Subject) (map[sending.Subject]sending.Usage, error)
 	// SaveUser commits the change, all or nothing. It returns fault.Conflict when the

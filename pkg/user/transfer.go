@@ -126,9 +126,15 @@ func (s *Service) UserIDs(ctx context.Context, caller access.Caller) ([]string, 
 	if err := caller.Require(access.UserRead, ""); err != nil {
 		return nil, err
 	}
-	ids, err := s.c.Store.AllUserIDs(ctx)
+	var ids []string
+	for id, err := range s.c.Store.UserIDs(ctx, false) {
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
 	slices.Sort(ids)
-	return ids, err
+	return ids, nil
 }
 
 // Export returns a user with all that proves them, or nil when there is none. No role

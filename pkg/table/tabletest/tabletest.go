@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) table.Table) {
 		{"queries", queryCases},
 		{"cursors", cursorCases},
 		{"indexes", indexCases},
+		{"merges", mergeCases},
 		{"values", valueCases},
 		{"refusals", refusalCases},
 		{"contexts", contextCases},

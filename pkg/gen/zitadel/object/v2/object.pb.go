@@ -346,9 +346,11 @@ type ListDetails struct {
 	// read from its source.
 	ProcessedSequence uint64 `protobuf:"varint,2,opt,name=processed_sequence,json=processedSequence,proto3" json:"processed_sequence,omitempty"`
 	// Time at which the list was known to be complete.
-	Timestamp     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Timestamp *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
+	// More may match than total_result says. It is then larger than where the page ends.
+	TotalIsLowerBound bool `protobuf:"varint,1000,opt,name=total_is_lower_bound,json=totalIsLowerBound,proto3" json:"total_is_lower_bound,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ListDetails) Reset() {
@@ -400,6 +402,13 @@ func (x *ListDetails) GetTimestamp() *timestamppb.Timestamp {
 		return x.Timestamp
 	}
 	return nil
+}
+
+func (x *ListDetails) GetTotalIsLowerBound() bool {
+	if x != nil {
+		return x.TotalIsLowerBound
+	}
+	return false
 }
 
 // Details describes the state of an object after a call.
@@ -492,11 +501,12 @@ const file_zitadel_object_v2_object_proto_rawDesc = "" +
 	"\tListQuery\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x10\n" +
-	"\x03asc\x18\x03 \x01(\bR\x03asc\"\x99\x01\n" +
+	"\x03asc\x18\x03 \x01(\bR\x03asc\"\xcb\x01\n" +
 	"\vListDetails\x12!\n" +
 	"\ftotal_result\x18\x01 \x01(\x04R\vtotalResult\x12-\n" +
 	"\x12processed_sequence\x18\x02 \x01(\x04R\x11processedSequence\x128\n" +
-	"\ttimestamp\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\ttimestamp\"\xca\x01\n" +
+	"\ttimestamp\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\ttimestamp\x120\n" +
+	"\x14total_is_lower_bound\x18\xe8\a \x01(\bR\x11totalIsLowerBound\"\xca\x01\n" +
 	"\aDetails\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12;\n" +
 	"\vchange_date\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +

@@ -463,6 +463,8 @@ func (m *ListDetails) validate(all bool) error {
 		}
 	}
 
+	// no validation rules for TotalIsLowerBound
+
 	if len(errors) > 0 {
 		return ListDetailsMultiError(errors)
 	}
