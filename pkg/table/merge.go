@@ -78,8 +78,8 @@ func (m *merger) next(ctx context.Context) ([]Row, error) {
 	if err := m.fill(ctx); err != nil {
 		return nil, err
 	}
-	front, any := m.front()
-	if !any {
+	front, found := m.front()
+	if !found {
 		return nil, nil
 	}
 	var rows []Row
@@ -108,16 +108,16 @@ func (m *merger) ordered(order int) int {
 }
 
 // front returns the sort key that comes next.
-func (m *merger) front() (sort string, any bool) {
+func (m *merger) front() (sort string, found bool) {
 	for _, p := range m.parts {
 		if len(p.rows) == 0 {
 			continue
 		}
-		if own := sortKey(p.rows[0], m.by); !any || m.ordered(cmp.Compare(own, sort)) < 0 {
-			sort, any = own, true
+		if own := sortKey(p.rows[0], m.by); !found || m.ordered(cmp.Compare(own, sort)) < 0 {
+			sort, found = own, true
 		}
 	}
-	return sort, any
+	return sort, found
 }
 
 // fill reads until every part has a row or is at its end. Parts are read side by
