@@ -191,8 +191,8 @@ func TestListHasMoreThanOneBatchAndCutsAtAThousand(t *testing.T) {
 	seen := make(map[string]bool)
 	for offset := 0; offset < n; offset += 250 {
 		l := list(t, s, apptest.Admin(), session.Search{Offset: offset, Limit: 250})
-		if last := offset+250 >= n; l.AtLeast == last || last != (l.Total == n) || l.Total <= offset+len(l.Sessions) && !last {
-			t.Fatalf("offset %d: total %d, at least: %t", offset, l.Total, l.AtLeast)
+		if want := min(offset+251, n); l.Total != want || l.AtLeast != (want < n) {
+			t.Fatalf("offset %d: total %d (at least: %t), want %d", offset, l.Total, l.AtLeast, want)
 		}
 		for i, v := range l.Sessions {
 			if i > 0 && v.Created.After(l.Sessions[i-1].Created) {
@@ -204,8 +204,85 @@ func TestListHasMoreThanOneBatchAndCutsAtAThousand(t *testing.T) {
 	if len(seen) != n {
 		t.Errorf("pages hold %d different sessions, want %d", len(seen), n)
 	}
-	if l := list(t, s, apptest.Admin(), session.Search{}); len(l.Sessions) != session.MaxPage || l.Total <= session.MaxPage {
-		t.Errorf("%d rows of %d", len(l.Sessions), l.Total)
+	if l := list(t, s, apptest.Admin(), session.Search{}); len(l.Sessions) != session.MaxPage || l.Total != session.MaxPage+1 || !l.AtLeast {
+		t.Errorf("%d rows of %d, at least: %t", len(l.Sessions), l.Total, l.AtLeast)
+	}
+}
+
+// A list without a narrow filter reads as much of a small store as of a large one, and
+// its total is exact as long as it is small.
+func TestListsReadByThePageAndNotByTheTable(t *testing.T) {
+	t.Parallel()
+	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
+		m := tabletest.NewMeter(tb, 0)
+		s := apptest.New(t, apptest.Options{Table: m})
+		n := 0
+		grow := func(to int) {
+			for ; n < to; n++ {
+				s.NewSession(t, session.Create{})
+				s.Clock.Advance(time.Second)
+			}
+		}
+		read := func(q session.Search) (session.Listing, tabletest.Calls) {
+			m.Reset()
+			l := list(t, s, apptest.Admin(), q)
+			return l, m.Calls()
+		}
+		grow(paging.Counted)
+		if l, _ := read(session.Search{Limit: 20}); l.Total != paging.Counted || l.AtLeast {
+			t.Errorf("%d sessions: total %d, at least: %t", n, l.Total, l.AtLeast)
+		}
+		var small tabletest.Calls
+		for _, size := range []int{300, 900} {
+			grow(size)
+			for _, ascending := range []bool{false, true} {
+				l, calls := read(session.Search{Limit: 20, Ascending: ascending})
+				if len(l.Sessions) != 20 || l.Total != paging.Counted || !l.AtLeast {
+					t.Errorf("%d sessions: %d rows, total %d, at least: %t", n, len(l.Sessions), l.Total, l.AtLeast)
+				}
+				if small == (tabletest.Calls{}) {
+					small = calls
+				}
+				if calls != small {
+					t.Errorf("%d sessions take %+v, few took %+v", n, calls, small)
+				}
+			}
+			since := session.CreatedAt{Comparison: session.Later, Time: s.Clock.Now().Add(-11 * time.Second)}
+			if l, calls := read(session.Search{Filters: []session.Filter{since}}); l.Total != 10 || l.AtLeast || calls.BatchGet != 1 {
+				t.Errorf("the last ten of %d: total %d, %+v", n, l.Total, calls)
+			}
+		}
+	})
+}
+
+// Whoever walks by creation time, each page beginning where the last one ended, meets
+// every session, also where many were created at the same time.
+func TestWalkByCreationTimeMeetsEverySession(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	const n = 400
+	for i := range n {
+		s.NewSession(t, session.Create{})
+		if i%7 == 0 {
+			s.Clock.Advance(time.Microsecond)
+		}
+	}
+	seen := map[string]bool{}
+	var from time.Time
+	for {
+		l := list(t, s, apptest.Admin(), session.Search{Limit: 20, Ascending: true, Filters: []session.Filter{
+			session.CreatedAt{Comparison: session.LaterOrEqual, Time: from},
+		}})
+		before := len(seen)
+		for _, v := range l.Sessions {
+			seen[v.ID], from = true, v.Created
+		}
+		if len(seen) == before {
+			break
+		}
+	}
+	if len(seen) != n {
+		t.Errorf("the walk met %d of %d sessions", len(seen), n)
 	}
 }
 

@@ -347,9 +347,7 @@ type ListDetails struct {
 	ProcessedSequence uint64 `protobuf:"varint,2,opt,name=processed_sequence,json=processedSequence,proto3" json:"processed_sequence,omitempty"`
 	// Time at which the list was known to be complete.
 	Timestamp *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
-	// There may be more matches than total_result. A long list is not counted to its end:
-	// there are at least as many matches as total_result says, and more than the page ends
-	// with.
+	// More may match than total_result says. It is then larger than where the page ends.
 	TotalIsLowerBound bool `protobuf:"varint,1000,opt,name=total_is_lower_bound,json=totalIsLowerBound,proto3" json:"total_is_lower_bound,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
