@@ -318,33 +318,3 @@ func TestFiltersThatNameTheCallerTakeItFromTheCaller(t *testing.T) {
 	}
 	apptest.WantFault(t, session.Comparison(5).Valid(), wire(fault.InvalidArgument, "GRPC-Dwigt", "List.Query.InvalidComparisonMethod"))
 }
-
-// TestAListReadsAsMuchOfALargeTableAsOfASmallOne counts the calls to the store, which is
-// what a list costs, for the newest and the oldest twenty.
-func TestAListReadsAsMuchOfALargeTableAsOfASmallOne(t *testing.T) {
-	t.Parallel()
-	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
-		meter := tabletest.NewMeter(tb, 0)
-		s := apptest.New(t, apptest.Options{Table: meter})
-		reads := func(q session.Search) tabletest.Calls {
-			meter.Reset()
-			if l := list(t, s, apptest.Admin(), q); len(l.Sessions) != 20 || !l.AtLeast || l.Total < paging.Counted {
-				t.Errorf("%d rows of at least %d: %t", len(l.Sessions), l.Total, l.AtLeast)
-			}
-			return meter.Calls()
-		}
-		newest, oldest := session.Search{Limit: 20}, session.Search{Limit: 20, Ascending: true}
-		fill := func(n int) {
-			for range n {
-				s.NewSession(t, session.Create{Step: metadata("n", "1")})
-				s.Clock.Advance(time.Microsecond)
-			}
-		}
-		fill(2 * paging.Counted)
-		small := [2]tabletest.Calls{reads(newest), reads(oldest)}
-		fill(6 * paging.Counted)
-		if large := [2]tabletest.Calls{reads(newest), reads(oldest)}; large != small {
-			t.Errorf("of a table four times as large it takes %+v, before %+v", large, small)
-		}
-	})
-}

@@ -345,6 +345,15 @@ func TestEveryReadReportsAFailingTable(t *testing.T) {
 			_, err := s.Load(t.Context(), session.Ref{SessionID: sessionID})
 			return err
 		},
+		"Load of counts": func(s *store.Store) error {
+			_, err := s.Load(t.Context(), session.Ref{Counts: sending.Policy{}.Counts(sending.Message{Channel: sending.SMS}, apptest.Epoch())})
+			return err
+		},
+		"Load of a region's count": func(s *store.Store) error {
+			region := sending.Unused{Region: sending.Region{Channel: sending.SMS, CallingCode: "+41"}, Limit: 1}
+			_, err := s.Load(t.Context(), session.Ref{Unused: []sending.Unused{region}})
+			return err
+		},
 		"Sessions": func(s *store.Store) error { _, err := s.Sessions(t.Context(), []string{sessionID}); return err },
 		"SessionIDs": func(s *store.Store) error {
 			return errorOf(s.SessionIDs(t.Context(), session.Range{Sources: []session.Source{{}}}))
