@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -12,14 +13,19 @@ import (
 
 // quoting is where a parser's words end and what it could not read begins, which may be a
 // password: a refusal is kept by clients and proxies that would not keep a request.
-var quoting = regexp.MustCompile(`unexpected token|unexpected character|duplicate map key|value out of range|unable to (?:resolve|unmarshal)|` +
-	`invalid (?:value for \w+ (?:field \w+|key)|[\w.]+ value|value|google\.protobuf\.\w+)|` +
-	`too many values for field "\w+"|parsing (?:field|list|map key|map value) "\w+"|more than one value provided|type mismatch, parameter: \w+`)
+//
+// It is compiled by the first refusal that needs it, because functions start often and
+// refuse seldom.
+var quoting = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`unexpected token|unexpected character|duplicate map key|value out of range|unable to (?:resolve|unmarshal)|` +
+		`invalid (?:value for \w+ (?:field \w+|key)|[\w.]+ value|value|google\.protobuf\.\w+)|` +
+		`too many values for field "\w+"|parsing (?:field|list|map key|map value) "\w+"|more than one value provided|type mismatch, parameter: \w+`)
+})
 
 // withoutValue is what a parser says of a message that it cannot read, without what it
 // quotes of it. Where and in which field remain.
 func withoutValue(text string) string {
-	if at := quoting.FindStringIndex(text); at != nil {
+	if at := quoting().FindStringIndex(text); at != nil {
 		return text[:at[1]]
 	}
 	return text

@@ -141,6 +141,7 @@ func useIntents(t *testing.T, l *lab, r *record) {
 	l.pause(true)
 	w.userID = register(t, l, user.NewPassword{})
 	w.account = "account-" + w.userID
+	l.Secrets.Except(w.account) // here it is the account's id as well, and part of a path
 	l.Link(t, w.userID, provider, w.account)
 	l.stub.Now = l.Clock.Now()
 	for i := range w.signedIn {

@@ -20,7 +20,7 @@ type place struct {
 type state int
 
 const (
-	plain   state = iota // text that is not HTML
+	inText  state = iota // text that is not HTML
 	content              // text of HTML, between tags
 	title                // text of a title element, which has no tags
 	tag                  // a tag, between attributes
@@ -71,7 +71,7 @@ var errValueHere = errors.New("values may be in text and in double-quoted attrib
 // take takes in a value and returns how it is written.
 func (p *place) take(sample any) (escape func(string) string, err error) {
 	switch _, isURL := sample.(URL); {
-	case p.state == plain:
+	case p.state == inText:
 		return func(text string) string { return text }, nil
 	case p.state == content, p.state == title, p.state == value && slices.Contains(shown, p.attribute):
 		return escapeText.Replace, nil

@@ -34,7 +34,7 @@ type Template struct{ write step }
 // Text reads the template of that name, for plain text. Of templates with one name the last
 // that is not empty counts. The fields are those that there will be, with any values.
 func Text(name string, fields Fields, files ...File) (*Template, error) {
-	return read(name, fields, place{state: plain}, files)
+	return read(name, fields, place{state: inText}, files)
 }
 
 // HTML is Text for an HTML document. Values are escaped. They may be in text, in the
