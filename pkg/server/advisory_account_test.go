@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"strings"
@@ -61,6 +62,7 @@ func TestS1_CVE_2026_27840_APartOfATokenIsNone(t *testing.T) {
 		}
 		for n := range len(whole) {
 			for _, part := range []string{whole[:n], whole[len(whole)-n:]} {
+				exceptDecoded(c, part)
 				if got := read(part); got != http.StatusUnauthorized {
 					t.Errorf("%d characters of %s are answered %d", n, name, got)
 				}
@@ -71,6 +73,15 @@ func TestS1_CVE_2026_27840_APartOfATokenIsNone(t *testing.T) {
 		if a := c.do("GET", "/v2/sessions/"+r.SessionID+"?sessionToken="+r.Token[:n], ""); a.status != http.StatusForbidden {
 			t.Errorf("%d characters read the session: %d", n, a.status)
 		}
+	}
+}
+
+// exceptDecoded says that the part of a token is no secret when it is decoded: the id of a
+// token is a part of it, and stored.
+func exceptDecoded(c restClient, part string) {
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(part, "stepup_"))
+	if err == nil {
+		c.Secrets.Except(string(raw))
 	}
 }
 

@@ -93,7 +93,7 @@ func parts(k Kind, value string) []string {
 	all := []string{value}
 	switch k {
 	case Token, APIKey:
-		raw, err := base64.RawURLEncoding.DecodeString(value[strings.LastIndexByte(value, '_')+1:])
+		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(value, "stepup_"))
 		if err != nil {
 			return all
 		}
