@@ -1,10 +1,6 @@
 package app_test
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,6 +20,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/idp/idptest"
 	"github.com/stepup-auth/stepup/pkg/otp"
+	"github.com/stepup-auth/stepup/pkg/passkey/passkeytest"
 	"github.com/stepup-auth/stepup/test/canary"
 )
 
@@ -156,25 +153,8 @@ func beginKey(t *testing.T, d client, kind string) begunKey {
 	}
 	browser := virtualwebauthn.RelyingParty{ID: "example.com", Origin: "https://login.example.com"}
 	answer := virtualwebauthn.CreateAttestationResponse(
-		browser, virtualwebauthn.NewAuthenticator(), newCredential(t), *options)
+		browser, virtualwebauthn.NewAuthenticator(), passkeytest.Credential(7), *options)
 	return begunKey{"/v2/users/ben/" + kind + "/" + id, `{"publicKeyCredential":` + answer + `,"passkeyName":"laptop","tokenName":"laptop"}`}
-}
-
-// newCredential has a key that the library writes rightly: it would write a random one
-// wrongly when a coordinate begins with zeros.
-func newCredential(t *testing.T) virtualwebauthn.Credential {
-	t.Helper()
-	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{7}, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
-	c.Key = &virtualwebauthn.Key{Type: virtualwebauthn.KeyTypeEC2, Data: der}
-	return c
 }
 
 func (o *origin) sessions(t *testing.T, d client) {

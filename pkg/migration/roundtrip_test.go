@@ -3,9 +3,6 @@ package migration_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/x509"
 	"strings"
 	"testing"
 
@@ -18,6 +15,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/migration"
 	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/passkey/passkeytest"
 	"github.com/stepup-auth/stepup/pkg/retry"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/table"
@@ -52,7 +50,7 @@ func newPerson(t *testing.T, s *apptest.Service) *person {
 		id: u.ID, loginName: u.LoginName(),
 		browser: virtualwebauthn.RelyingParty{ID: "example.com", Origin: "https://example.com"},
 		device:  virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: u.KeyHandle()}),
-		held:    credential(t),
+		held:    passkeytest.Credential(7),
 	}
 	_, app, err := s.Users.RegisterTOTP(ctx, admin, p.id)
 	check(t, err)
@@ -71,19 +69,6 @@ func newPerson(t *testing.T, s *apptest.Service) *person {
 	check(t, err)
 	s.Link(t, p.id, "one", "ada")
 	return p
-}
-
-// credential has a fixed private key, because the library writes a random one wrongly
-// when a coordinate begins with zeros.
-func credential(t *testing.T) virtualwebauthn.Credential {
-	t.Helper()
-	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{7}, 32))
-	check(t, err)
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	check(t, err)
-	c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
-	c.Key = &virtualwebauthn.Key{Type: virtualwebauthn.KeyTypeEC2, Data: der}
-	return c
 }
 
 // stepUp proves the person to a new session with all they have.

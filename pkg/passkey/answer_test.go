@@ -7,6 +7,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/passkey/passkeytest"
 )
 
 func TestW6ADiscoverableLoginTakesTheUserFromTheAnswer(t *testing.T) {
@@ -90,7 +91,7 @@ func TestCausesQuoteNeitherChallengeNorSignature(t *testing.T) {
 		func(out *draft) { out.client.Challenge = b64(bytes.Repeat([]byte{9}, 32)) },
 		func(out *draft) { out.client.Origin = "https://evil.com/\n" + strings.Repeat("x", 500) },
 		func(out *draft) { out.client.Type = strings.Repeat("y", 500) },
-		func(out *draft) { out.key = ec2(t, 9) },
+		func(out *draft) { out.key = *passkeytest.Key(9) },
 		func(out *draft) { out.handle = []byte("someone-else") },
 	}
 	for i, bend := range bends {

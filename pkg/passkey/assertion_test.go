@@ -11,6 +11,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/fault"
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/passkey/passkeytest"
 )
 
 func TestAssertionOptionsHaveTheShapeOfTheContract(t *testing.T) {
@@ -124,7 +125,7 @@ func TestARightAssertionIsVerifiedWithEveryKeyType(t *testing.T) {
 
 func TestW7AWrongAssertionIsRejected(t *testing.T) {
 	t.Parallel()
-	other := ec2(t, 9)
+	other := *passkeytest.Key(9)
 	tests := []struct {
 		name  string
 		bend  func(*draft)
@@ -239,7 +240,7 @@ func TestW4AForgedAssertionIsNoClone(t *testing.T) {
 	credential := register(t, d, passkey.Passkey)
 	credential.SignCount = 5
 	options, c := begin(t, required(credential))
-	_, err := finish(t, c, d.get(t, options, func(out *draft) { out.key = ec2(t, 9) }), credential)
+	_, err := finish(t, c, d.get(t, options, func(out *draft) { out.key = *passkeytest.Key(9) }), credential)
 	refused(t, err, passkey.ErrRejected, "signature")
 	if errors.Is(err, passkey.ErrCloned) {
 		t.Errorf("error %v has ErrCloned in its chain", err)

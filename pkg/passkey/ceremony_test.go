@@ -2,10 +2,7 @@ package passkey_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -18,6 +15,7 @@ import (
 	"github.com/descope/virtualwebauthn"
 
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/passkey/passkeytest"
 )
 
 // The bits of the flags in authenticator data (WebAuthn section 6.1).
@@ -67,21 +65,6 @@ func (r *random) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// ec2 is a fixed key: the virtual authenticator writes coordinates without leading
-// zeros, so that one in 128 of its own is malformed.
-func ec2(t testing.TB, fill byte) virtualwebauthn.Key {
-	t.Helper()
-	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{fill}, 32))
-	if err != nil {
-		t.Fatalf("private key: %v", err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatalf("encode key: %v", err)
-	}
-	return virtualwebauthn.Key{Type: virtualwebauthn.KeyTypeEC2, Data: der}
-}
-
 // rsaKey is made once, because that takes long. Keys are passed by value: using one
 // changes it, which parallel tests must not see of each other.
 var rsaKey = sync.OnceValue(func() virtualwebauthn.Key {
@@ -101,7 +84,7 @@ type device struct {
 
 func newDevice(t testing.TB) device {
 	t.Helper()
-	return device{key: ec2(t, 7), id: []byte("credential-1"), flags: up | uv, aaguid: [16]byte{1, 2, 3}}
+	return device{key: *passkeytest.Key(7), id: []byte("credential-1"), flags: up | uv, aaguid: [16]byte{1, 2, 3}}
 }
 
 // clientData is what the browser says, in the order of WebAuthn section 5.8.1.1.

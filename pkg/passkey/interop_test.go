@@ -14,13 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/passkey/passkeytest"
 )
 
 // The device of the other tests was written beside the code under test. This one was
 // not: it reads the options by itself and answers with a packed self attestation.
 func TestAVirtualAuthenticatorRegistersAndSignsIn(t *testing.T) {
 	t.Parallel()
-	keys := map[string]virtualwebauthn.Key{"EC2": ec2(t, 3), "RSA": rsaKey()}
+	keys := map[string]virtualwebauthn.Key{"EC2": *passkeytest.Key(3), "RSA": rsaKey()}
 	for name, key := range keys {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -32,8 +32,8 @@ const (
 	defaultPerCode = 10
 	defaultWindow  = time.Hour
 
-	// minWindow is as long as a code by SMS can be used, so that most are in the window in
-	// which they were sent.
+	// minWindow is twice as long as a code can be used, so that most are used in the window
+	// in which they were sent.
 	minWindow = 10 * time.Minute
 )
 

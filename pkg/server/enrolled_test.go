@@ -10,6 +10,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/passkey/passkeytest"
 	"github.com/stepup-auth/stepup/pkg/sending"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
@@ -94,6 +95,6 @@ func begin(t *testing.T, s *apptest.Service, name string, kind passkey.Kind) beg
 	browser := virtualwebauthn.RelyingParty{ID: "example.com", Origin: "https://login.example.com"}
 	device := virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: u.KeyHandle()})
 	answer := &structpb.Struct{}
-	check(t, answer.UnmarshalJSON([]byte(virtualwebauthn.CreateAttestationResponse(browser, device, fixedCredential(t), *options))))
+	check(t, answer.UnmarshalJSON([]byte(virtualwebauthn.CreateAttestationResponse(browser, device, passkeytest.Credential(7), *options))))
 	return begun{made.ID, answer}
 }

@@ -1,10 +1,6 @@
 package server_test
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/x509"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -15,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
+	"github.com/stepup-auth/stepup/pkg/passkey/passkeytest"
 )
 
 // keyClient is a REST client with an authenticator.
@@ -37,25 +34,8 @@ func newKeyClient(t *testing.T) *keyClient {
 		restClient: c, t: t, userID: u.ID,
 		browser: virtualwebauthn.RelyingParty{ID: "example.com", Origin: "https://login.example.com"},
 		device:  virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: u.KeyHandle()}),
-		held:    fixedCredential(t),
+		held:    passkeytest.Credential(7),
 	}
-}
-
-// fixedCredential has a fixed private key, because the library writes a random one
-// wrongly when a coordinate begins with zeros.
-func fixedCredential(t *testing.T) virtualwebauthn.Credential {
-	t.Helper()
-	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{7}, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
-	c.Key = &virtualwebauthn.Key{Type: virtualwebauthn.KeyTypeEC2, Data: der}
-	return c
 }
 
 // reply is as much of all answers as this file looks at.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/passkey/passkeytest"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/user"
@@ -63,7 +64,7 @@ func holdAs(t *testing.T, s *apptest.Service, id string) *holder {
 	check(t, err)
 	h.user = u.User
 	h.device.Options.UserHandle = u.KeyHandle()
-	h.held = newCredential(t, 7)
+	h.held = passkeytest.Credential(7)
 	h.keyID = h.register(h.held)
 	return h
 }

@@ -1,10 +1,6 @@
 package session_test
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
@@ -16,6 +12,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/passkey/passkeytest"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/user"
@@ -67,23 +64,10 @@ func holdMade(t *testing.T, s *apptest.Service, k heldKey) *holder {
 	h.device = virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{
 		UserHandle: u.KeyHandle(), UserNotVerified: kind == passkey.U2F, BackupEligible: k.synced,
 	})
-	h.held = newCredential(t, 7)
+	h.held = passkeytest.Credential(7)
 	h.keyID = h.register(h.held)
 	h.session = h.start()
 	return h
-}
-
-// newCredential has an id of its own and a private key of one repeated byte: the
-// library writes a random one wrongly when a coordinate begins with zeros.
-func newCredential(t *testing.T, fill byte) virtualwebauthn.Credential {
-	t.Helper()
-	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{fill}, 32))
-	check(t, err)
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	check(t, err)
-	c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
-	c.Key = &virtualwebauthn.Key{Type: virtualwebauthn.KeyTypeEC2, Data: der}
-	return c
 }
 
 // register adds a key of the holder's kind and returns its id.
@@ -219,7 +203,7 @@ func TestW7_AWrongAnswerIsTheCallersFaultAndChangesNothing(t *testing.T) {
 		"backup W5":    {bend: func(h *holder) { h.device.Options.BackupEligible = true }, want: "WEBAU-3M9si"},
 		"user handle":  {bend: func(h *holder) { h.device.Options.UserHandle = []byte("bob") }, want: "WEBAU-3M9si"},
 		"counter W4":   {bend: func(h *holder) { h.held.Counter = 5 }, want: "WEBAU-3M9si"},
-		"other key":    {bend: func(h *holder) { h.held.Key = newCredential(h.t, 3).Key }, want: "WEBAU-3M9si"},
+		"other key":    {bend: func(h *holder) { h.held.Key = passkeytest.Credential(3).Key }, want: "WEBAU-3M9si"},
 		"unknown id":   {bend: func(h *holder) { h.held.ID = []byte("nobody has this") }, want: "COMMAND-Aej7i"},
 		"no assertion": {mend: func(string) string { return `{"id":"x"}` }, want: "WEBAU-ADgv4"},
 		"signature":    {mend: badSignature, want: "WEBAU-3M9si"},

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
@@ -11,36 +10,12 @@ import (
 	"github.com/stepup-auth/stepup/pkg/table"
 )
 
-// Attributes of a region's count. The limit and the end stand beside the number, so that
+// attrMax is the limit of a region's count. It and the end stand beside the number, so that
 // who reads a change of the item needs no configuration to know what it means.
-const (
-	attrRegion = "reg" // of an open code: where it went
-	attrMax    = "max"
-)
+const attrMax = "max"
 
 // unusedLife is how long a count outlives its window, for the record.
 const unusedLife = 24 * time.Hour
-
-const unusedPrefix = "UNUSED#"
-
-// unusedKey keeps the region readable: a calling code names nobody, and the organization
-// is in every event about its users.
-func unusedKey(u sending.Unused) table.Key {
-	return table.Key{
-		PK: unusedPrefix + string(u.Channel) + "#" + u.CallingCode + "#" + u.Organization,
-		SK: u.Start.UTC().Format(time.RFC3339),
-	}
-}
-
-var errRegion = errors.New("the key names no region")
-
-func regionOf(k table.Key) (sending.Region, error) {
-	parts := strings.SplitN(strings.TrimPrefix(k.PK, unusedPrefix), "#", 3)
-	if len(parts) < 3 || parts[0] == "" || parts[1] == "" {
-		return sending.Region{}, corrupt(k, errRegion)
-	}
-	return sending.Region{Channel: sending.Channel(parts[0]), CallingCode: parts[1], Organization: parts[2]}, nil
-}
 
 // unusedOp adds a message to a count that has room for it, or takes it back.
 func unusedOp(u sending.Unused, refund bool) table.Op {

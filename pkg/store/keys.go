@@ -28,6 +28,7 @@ package store
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"strings"
@@ -134,6 +135,27 @@ func isLink(k table.Key) bool { return strings.HasPrefix(k.PK, linkPrefix) }
 func linkHash(providerID, externalID string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d#%s%s", len(providerID), providerID, externalID))
 	return hex.EncodeToString(sum[:])
+}
+
+const unusedPrefix = "UNUSED#"
+
+// unusedKey keeps the region readable: a calling code names nobody, and the organization
+// is in every event about its users.
+func unusedKey(u sending.Unused) table.Key {
+	return table.Key{
+		PK: unusedPrefix + string(u.Channel) + "#" + u.CallingCode + "#" + u.Organization,
+		SK: u.Start.UTC().Format(time.RFC3339),
+	}
+}
+
+var errRegion = errors.New("the key names no region")
+
+func regionOf(k table.Key) (sending.Region, error) {
+	parts := strings.SplitN(strings.TrimPrefix(k.PK, unusedPrefix), "#", 3)
+	if len(parts) < 3 || parts[0] == "" || parts[1] == "" {
+		return sending.Region{}, corrupt(k, errRegion)
+	}
+	return sending.Region{Channel: sending.Channel(parts[0]), CallingCode: parts[1], Organization: parts[2]}, nil
 }
 
 func intentKey(id string) table.Key { return table.Key{PK: "INTENT#" + id, SK: skMain} }

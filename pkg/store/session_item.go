@@ -49,6 +49,7 @@ const (
 	attrHeader      = "h"
 	attrKeyID       = "k"
 	attrTries       = "n"
+	attrRegion      = "reg"
 )
 
 // How long an item outlives its meaning, so that a late caller is told what

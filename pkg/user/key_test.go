@@ -2,9 +2,6 @@ package user_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/x509"
 	"strings"
 	"testing"
 
@@ -14,6 +11,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/passkey/passkeytest"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -28,16 +26,8 @@ type enrolment struct {
 
 func newEnrolment(t *testing.T) enrolment {
 	t.Helper()
-	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{7}, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := apptest.New(t, apptest.Options{})
-	return enrolment{s, t, newcomer(t, s, true), &virtualwebauthn.Key{Type: virtualwebauthn.KeyTypeEC2, Data: der}}
+	return enrolment{s, t, newcomer(t, s, true), passkeytest.Key(7)}
 }
 
 func (e enrolment) begin(kind passkey.Kind) (user.NewKey, error) {

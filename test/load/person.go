@@ -1,12 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/x509"
 	"encoding/base32"
 	"fmt"
 
@@ -14,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/passkey/passkeytest"
 	"github.com/stepup-auth/stepup/pkg/password"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/user"
@@ -96,9 +93,7 @@ func browser() virtualwebauthn.RelyingParty {
 // register enrols the person's authenticator as a passkey.
 func (p *person) register(ctx context.Context, s *service, u *user.User) (err error) {
 	p.device = virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: u.KeyHandle()})
-	if p.credential, err = newCredential(); err != nil {
-		return err
-	}
+	p.credential = passkeytest.Credential(7)
 	_, made, err := s.Users.RegisterKey(ctx, operator(), p.id, user.KeyRequest{Kind: passkey.Passkey, RPID: relyingParty})
 	if err != nil {
 		return err
@@ -112,20 +107,4 @@ func (p *person) register(ctx context.Context, s *service, u *user.User) (err er
 		Response: []byte(virtualwebauthn.CreateAttestationResponse(browser(), p.device, p.credential, *options)),
 	})
 	return err
-}
-
-// newCredential has an id of its own and a fixed private key, because the library writes
-// a random one wrongly when a coordinate begins with zeros.
-func newCredential() (virtualwebauthn.Credential, error) {
-	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{7}, 32))
-	if err != nil {
-		return virtualwebauthn.Credential{}, err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return virtualwebauthn.Credential{}, err
-	}
-	c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
-	c.Key = &virtualwebauthn.Key{Type: virtualwebauthn.KeyTypeEC2, Data: der}
-	return c, nil
 }

@@ -1,16 +1,13 @@
 package prove_test
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/x509"
 	"testing"
 
 	"github.com/descope/virtualwebauthn"
 
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/passkey"
+	"github.com/stepup-auth/stepup/pkg/passkey/passkeytest"
 	"github.com/stepup-auth/stepup/pkg/user"
 )
 
@@ -25,20 +22,11 @@ func site() virtualwebauthn.RelyingParty {
 	return virtualwebauthn.RelyingParty{ID: relyingParty, Name: relyingParty, Origin: origin}
 }
 
-// newKey makes a key for the user. It has an id of its own and a private key of one
-// repeated byte: the library writes a random one wrongly when a coordinate begins with
-// zeros.
-func newKey(t testing.TB, userID string) heldKey {
-	t.Helper()
-	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{7}, 32))
-	check(t, err)
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	check(t, err)
-	c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
-	c.Key = &virtualwebauthn.Key{Type: virtualwebauthn.KeyTypeEC2, Data: der}
+// newKey makes a key for the user.
+func newKey(userID string) heldKey {
 	return heldKey{
 		device:     virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: []byte(userID)}),
-		credential: c,
+		credential: passkeytest.Credential(7),
 	}
 }
 
@@ -64,7 +52,7 @@ func (h heldKey) sign(options []byte) string {
 // hold registers a passkey for the user.
 func (l *lab) hold(t testing.TB, userID string) heldKey {
 	t.Helper()
-	h := newKey(t, userID)
+	h := newKey(userID)
 	_, made, err := l.Users.RegisterKey(t.Context(), apptest.Admin(), userID, user.KeyRequest{Kind: passkey.Passkey, RPID: relyingParty})
 	check(t, err)
 	h.id = made.ID

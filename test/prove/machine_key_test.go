@@ -57,7 +57,7 @@ func (m *machine) beginKey(rt *rapid.T, kind string, body fields, want refusal) 
 	u := m.users[id]
 	options, err := json.Marshal(a.at("publicKeyCredentialCreationOptions"))
 	check(m.t, err)
-	k := &modelKey{heldKey: newKey(m.t, id), kind: kind, ends: m.now().Add(keyLife)}
+	k := &modelKey{heldKey: newKey(id), kind: kind, ends: m.now().Add(keyLife)}
 	k.id, k.device.Options.UserNotVerified = a.string(idOf(kind)), kind == aU2F
 	if rapid.Bool().Draw(rt, "counts") {
 		k.credential.Counter = 1
