@@ -60,7 +60,7 @@ func notOrigin(s string) bool {
 
 // setSite takes a host name without a port, as messages write it after an @.
 func setSite(c *Config, s string) error {
-	if s != "" && (notHost(s) || strings.ContainsAny(s, ":")) {
+	if s != "" && (notHost(s) || strings.Contains(s, ":")) {
 		return errSite
 	}
 	c.Site = s

@@ -32,7 +32,7 @@ type DynamoTable struct {
 func (s *Service) watch(t testing.TB) {
 	t.Helper()
 	if _, benchmark := t.(*testing.B); benchmark {
-		return // it benchmark measures the service, not the search
+		return // it measures the service, and not the search
 	}
 	s.Handler = s.Secrets.Over(s.Handler)
 	t.Cleanup(func() {
