@@ -7,6 +7,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/otp"
 	"github.com/stepup-auth/stepup/pkg/table/dynamo"
+	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
 )
 
 // repeats is how often each call is made; what it took is the average.
@@ -51,7 +52,7 @@ func (m *meter) take() usage {
 // costReport counts what each call takes of DynamoDB and puts a price on it.
 func costReport(ctx context.Context, _ settings) (string, error) {
 	var m meter
-	t, err := openDynamo(ctx, dynamo.Options{OnConsumed: m.add})
+	t, err := openDynamo(ctx, dynoxide.Create, dynamo.Options{OnConsumed: m.add})
 	if err != nil {
 		return "", err
 	}

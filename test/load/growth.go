@@ -11,6 +11,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/table/bolt"
 	"github.com/stepup-auth/stepup/pkg/table/dynamo"
+	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
 )
 
 // grown is a store with so many users and sessions, and what calls on it took.
@@ -62,7 +63,7 @@ func growthReport(ctx context.Context, s settings) (string, error) {
 		return openBolt(s.dir, fmt.Sprint(g.size), bolt.Options{NoSync: true})
 	}
 	remote := func(g *grown) (table.Table, error) {
-		return openDynamo(ctx, dynamo.Options{OnConsumed: g.add})
+		return openDynamo(ctx, dynoxide.CreateWithoutStream, dynamo.Options{OnConsumed: g.add})
 	}
 	var b strings.Builder
 	b.WriteString("Median times in milliseconds of calls in the process, without HTTP, on stores with so many users and as many sessions,\nin turns; units are the average that DynamoDB's stand-in counted. The ratio is to the smallest store.\n")

@@ -11,6 +11,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/table/bolt"
 	"github.com/stepup-auth/stepup/pkg/table/dynamo"
+	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
 )
 
 // concurrency is how many clients call at the same time: numbers that divide slots.
@@ -31,7 +32,7 @@ done in time; of the other columns they are only in CPU.
 		return "", err
 	}
 	defer embedded.Close() //nolint:errcheck // the file goes away
-	remote, err := openDynamo(ctx, dynamo.Options{})
+	remote, err := openDynamo(ctx, dynoxide.Create, dynamo.Options{})
 	if err != nil {
 		return "", err
 	}

@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string) (err error) {
 	flags.DurationVar(&s.slice, "slice", 300*time.Millisecond, "load: how long a call is repeated in one turn")
 	flags.IntVar(&s.turns, "turns", 3, "load: how many turns each call has")
 	flags.IntVar(&s.bolt, "bolt", 10_000, "growth: the most sessions in the embedded store")
-	flags.IntVar(&s.dyno, "dynamo", 1_000, "growth: the most sessions in DynamoDB's stand-in")
+	flags.IntVar(&s.dyno, "dynamo", 10_000, "growth: the most sessions in DynamoDB's stand-in")
 	if len(args) == 0 {
 		return errors.New("want the name of a report: load, cost or growth")
 	}

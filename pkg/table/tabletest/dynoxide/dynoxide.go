@@ -12,7 +12,8 @@
 // Version 1.2.1 differs from DynamoDB in ways that the contract stays clear of: a key
 // condition with begins_with ignores the case of ASCII letters, REMOVE below a
 // missing map succeeds, items are never deleted for their age, indexes never lag,
-// and nothing is ever throttled or in conflict.
+// nothing is ever throttled or in conflict, and a write to a table with a stream takes
+// the longer the more were written before.
 package dynoxide
 
 import (
@@ -82,13 +83,28 @@ func NewTable(t testing.TB) (*dynamodb.Client, string) {
 
 // Create is NewTable for a command: the table lasts until this process ends.
 func Create(ctx context.Context) (*dynamodb.Client, string, error) {
-	s, err := shared()
-	if err != nil {
-		return nil, "", fmt.Errorf("dynoxide: %w", err)
-	}
 	d, err := template()
 	if err != nil {
 		return nil, "", err
+	}
+	return create(ctx, d)
+}
+
+// CreateWithoutStream is Create for a large table. The server goes through the records of a
+// stream with every write, so that a write would take the longer the more were written before.
+func CreateWithoutStream(ctx context.Context) (*dynamodb.Client, string, error) {
+	d, err := template()
+	if err != nil {
+		return nil, "", err
+	}
+	d.StreamSpecification.StreamViewType = ""
+	return create(ctx, d)
+}
+
+func create(ctx context.Context, d *tableDefinition) (*dynamodb.Client, string, error) {
+	s, err := shared()
+	if err != nil {
+		return nil, "", fmt.Errorf("dynoxide: %w", err)
 	}
 	name := fmt.Sprintf("table-%d", s.tables.Add(1))
 	client := s.client()
