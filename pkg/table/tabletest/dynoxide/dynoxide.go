@@ -90,7 +90,7 @@ func Create(ctx context.Context) (*dynamodb.Client, string, error) {
 	return create(ctx, d)
 }
 
-// CreateWithoutStream is Create for a large table. The server goes through the records of a
+// CreateWithoutStream is Create for a table that is filled or under load. The server goes through the records of a
 // stream with every write, so that a write would take the longer the more were written before.
 func CreateWithoutStream(ctx context.Context) (*dynamodb.Client, string, error) {
 	d, err := template()
