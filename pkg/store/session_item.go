@@ -116,21 +116,26 @@ func putFactors(r *record, f session.Factors) {
 	u.putTime(attrAt, f.User.VerifiedAt)
 	r.putMap(attrUserFactor, u.item)
 	r.putMap(attrKeyFactor, keyFactorMap(f.Key))
-	for name, at := range factorTimes(&f) {
-		r.putTime(name, *at)
+	for _, t := range factorTimes(&f) {
+		r.putTime(t.name, *t.at)
 	}
 }
 
-// factorTimes names the attribute of each factor that is a time.
-func factorTimes(f *session.Factors) map[string]*time.Time {
-	return map[string]*time.Time{
-		attrPassword:   &f.Password,
-		attrPasswordOf: &f.PasswordSet,
-		attrTOTP:       &f.TOTP,
-		attrSMS:        &f.SMS,
-		attrMail:       &f.Email,
-		attrRecovery:   &f.Recovery,
-		attrIntent:     &f.Intent,
+// factorTime is a factor that is a time, and its attribute.
+type factorTime struct {
+	name string
+	at   *time.Time
+}
+
+func factorTimes(f *session.Factors) [7]factorTime {
+	return [...]factorTime{
+		{attrPassword, &f.Password},
+		{attrPasswordOf, &f.PasswordSet},
+		{attrTOTP, &f.TOTP},
+		{attrSMS, &f.SMS},
+		{attrMail, &f.Email},
+		{attrRecovery, &f.Recovery},
+		{attrIntent, &f.Intent},
 	}
 }
 
@@ -227,8 +232,8 @@ func decodeFactors(r *record) session.Factors {
 		Counted:      get[bool](u, attrCounted),
 		VerifiedAt:   u.getTime(attrAt),
 	}, Key: decodeKeyFactor(r)}
-	for name, at := range factorTimes(&f) {
-		*at = r.getTime(name)
+	for _, t := range factorTimes(&f) {
+		*t.at = r.getTime(t.name)
 	}
 	return f
 }

@@ -3,6 +3,7 @@ package bolt
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/stepup-auth/stepup/pkg/table"
 )
@@ -13,17 +14,21 @@ var (
 	errOverflow  = errors.New("the sum does not fit")
 )
 
-// apply makes the changes on item, which it owns. The paths do not overlap, so
-// their order does not matter.
-func apply(item table.Item, changes []table.Change) error {
+// apply returns the item with the changes. What they change is a copy, because the old
+// item is still needed to find its index entries; the rest is shared. The paths do not
+// overlap, so their order does not matter.
+func apply(old table.Item, changes []table.Change) (table.Item, error) {
+	item := make(table.Item, len(old)+len(changes))
+	maps.Copy(item, old)
 	for i, c := range changes {
 		if err := applyOne(item, c); err != nil {
-			return fmt.Errorf("change %d at %q: %w", i, c.Path, err)
+			return nil, fmt.Errorf("change %d at %q: %w", i, c.Path, err)
 		}
 	}
-	return nil
+	return item, nil
 }
 
+// applyOne makes one change on item, of which the first level is its own.
 func applyOne(item table.Item, c table.Change) error {
 	parent, err := parentOf(item, c.Path)
 	if err != nil {
@@ -46,13 +51,16 @@ func applyOne(item table.Item, c table.Change) error {
 	return nil
 }
 
+// parentOf returns the map that the path ends in, after making a copy of each map below the
+// first level on the way to it.
 func parentOf(item map[string]any, path table.Path) (map[string]any, error) {
 	for _, name := range path[:len(path)-1] {
 		inner, ok := item[name].(map[string]any)
 		if !ok {
 			return nil, errNoParent
 		}
-		item = inner
+		inner = maps.Clone(inner)
+		item[name], item = inner, inner
 	}
 	return item, nil
 }

@@ -25,7 +25,11 @@ const (
 func escape(part string) string { return strings.ReplaceAll(part, "\x00", escapedZero) }
 
 func tuple(parts ...string) []byte {
-	var b []byte
+	size := 0
+	for _, p := range parts {
+		size += len(p) + len(terminator)
+	}
+	b := make([]byte, 0, size) // a zero byte, which grows, is rare
 	for _, p := range parts {
 		b = append(b, escape(p)...)
 		b = append(b, terminator...)

@@ -141,7 +141,7 @@ func plan(tx *bbolt.Tx, ops []table.Op) ([]step, error) {
 		if op.Kind == table.OpCheck {
 			continue
 		}
-		next, err := after(tx, op)
+		next, err := after(op, olds[i])
 		if err != nil {
 			return nil, table.ErrRefused.Wrap(fmt.Errorf("operation %d: %w", i, err))
 		}
@@ -150,8 +150,8 @@ func plan(tx *bbolt.Tx, ops []table.Op) ([]step, error) {
 	return steps, nil
 }
 
-// after returns the item as the operation leaves it.
-func after(tx *bbolt.Tx, op table.Op) (table.Item, error) {
+// after returns the item as the operation leaves it. It may share memory with the old one.
+func after(op table.Op, old table.Item) (table.Item, error) {
 	switch op.Kind {
 	case table.OpPut:
 		if op.Item == nil {
@@ -159,26 +159,14 @@ func after(tx *bbolt.Tx, op table.Op) (table.Item, error) {
 		}
 		return op.Item, nil
 	case table.OpUpdate:
-		return updated(tx, op)
+		item, err := apply(old, op.Changes)
+		if err != nil {
+			return nil, err
+		}
+		return item, table.CheckSize(op.Key, item)
 	default:
 		return nil, nil
 	}
-}
-
-// updated decodes the item once more, because the changes are made in place and the
-// old item is still needed to find its index entries.
-func updated(tx *bbolt.Tx, op table.Op) (table.Item, error) {
-	item, err := load(tx, op.Key)
-	if err != nil {
-		return nil, err
-	}
-	if item == nil {
-		item = table.Item{}
-	}
-	if err := apply(item, op.Changes); err != nil {
-		return nil, err
-	}
-	return item, table.CheckSize(op.Key, item)
 }
 
 // load returns the item under the key, nil when there is none.
@@ -193,7 +181,7 @@ func load(tx *bbolt.Tx, key table.Key) (table.Item, error) {
 // replace stores the step's outcome and moves its entries in the derived buckets.
 func (s *Store) replace(tx *bbolt.Tx, st step) error {
 	items := tx.Bucket([]byte(itemBucket))
-	for _, d := range derivations(s.schema) {
+	for _, d := range s.derived {
 		if err := move(tx.Bucket(d.bucket), d.entry(st.key, st.old), d.entry(st.key, st.next)); err != nil {
 			return err
 		}
