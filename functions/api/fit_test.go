@@ -36,12 +36,11 @@ func processors(t *testing.T, env ...string) int {
 	started := time.Since(begin)
 	lines := bufio.NewScanner(traces)
 	for lines.Scan() {
-		var age time.Duration // of a process that is younger than begin
-		var used int
+		var age, used int // in milliseconds, of a process that is younger than begin
 		if _, err := fmt.Sscanf(lines.Text(), "SCHED %dms: gomaxprocs=%d", &age, &used); err != nil {
 			t.Fatalf("%q: %v", lines.Text(), err)
 		}
-		if age*time.Millisecond > started {
+		if time.Duration(age)*time.Millisecond > started {
 			return used
 		}
 	}
