@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 )
 
 // Mapping gives a role to a principal of AWS.
@@ -30,12 +31,19 @@ const (
 	maxARNSize = 200
 )
 
-// The forms of an ARN that are known here (IAM's "IAM ARNs").
+// The forms of an ARN that are known here (IAM's "IAM ARNs"). Where nobody signs, they are
+// never compiled.
 var (
-	userARN    = regexp.MustCompile(`^` + fmt.Sprintf(arnPlace, "iam") + `user/` + arnPath + arnName + `$`)
-	roleARN    = regexp.MustCompile(`^` + fmt.Sprintf(arnPlace, "iam") + `role/` + arnPath + arnName + `$`)
-	sessionARN = regexp.MustCompile(`^` + fmt.Sprintf(arnPlace, "sts") + `assumed-role/` + arnName + `/` + arnName + `$`)
+	userARN    = form("iam", `user/`+arnPath+arnName)
+	roleARN    = form("iam", `role/`+arnPath+arnName)
+	sessionARN = form("sts", `assumed-role/`+arnName+`/`+arnName)
 )
+
+func form(service, resource string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^` + fmt.Sprintf(arnPlace, service) + resource + `$`)
+	})
+}
 
 // Problems of a mapping, which end a start and are never seen by a client.
 var (
@@ -100,10 +108,10 @@ func (p Principals) Authenticate(arn string) (Caller, error) {
 // of the principal; it need not be, because the name of a role is unique in its account
 // whatever the path.
 func principalOf(caller string) (string, bool) {
-	if userARN.MatchString(caller) {
+	if userARN().MatchString(caller) {
 		return caller, true
 	}
-	part := sessionARN.FindStringSubmatch(caller)
+	part := sessionARN().FindStringSubmatch(caller)
 	if part == nil {
 		return "", false
 	}
@@ -113,10 +121,10 @@ func principalOf(caller string) (string, bool) {
 // mapped returns the principal that a mapping is about. The ARN of a session is none:
 // it would look as if it gave the role to that session alone.
 func mapped(arn string) (string, bool) {
-	if userARN.MatchString(arn) {
+	if userARN().MatchString(arn) {
 		return arn, true
 	}
-	part := roleARN.FindStringSubmatch(arn)
+	part := roleARN().FindStringSubmatch(arn)
 	if part == nil {
 		return "", false
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf16"
@@ -14,10 +15,15 @@ import (
 )
 
 var (
-	e164Form   = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`) // ITU-T E.164: 15 digits at the most
-	codeForm   = regexp.MustCompile(`^[0-9A-Za-z]{4,32}$`)
-	domainForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+	e164Form   = form(`^\+[1-9][0-9]{6,14}$`) // ITU-T E.164: 15 digits at the most
+	codeForm   = form(`^[0-9A-Za-z]{4,32}$`)
+	domainForm = form(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 )
+
+// form is a pattern that the first message compiles: many a process sends none.
+func form(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
 
 // maxDomain is the length of the longest host name in letters and dots (RFC 1035, 2.3.4).
 const maxDomain = 253
@@ -30,7 +36,7 @@ const maxAddress = 254
 func (m Message) validate() error {
 	switch m.Kind.Channel() {
 	case SMS:
-		if !e164Form.MatchString(m.To) {
+		if !e164Form().MatchString(m.To) {
 			return ErrSMSNumber
 		}
 	case Email:
@@ -48,11 +54,11 @@ func (m Message) validate() error {
 
 func (d Data) validate() error {
 	switch {
-	case !codeForm.MatchString(d.Code):
+	case !codeForm().MatchString(d.Code):
 		return errors.New("the code is not 4 to 32 letters and digits")
 	case d.Expiry < time.Second:
 		return errors.New("the expiry is not at least a second")
-	case d.Domain != "" && (len(d.Domain) > maxDomain || !domainForm.MatchString(d.Domain)):
+	case d.Domain != "" && (len(d.Domain) > maxDomain || !domainForm().MatchString(d.Domain)):
 		return errors.New("the domain is not a host name")
 	case d.URL != "" && !link(d.URL):
 		return errors.New("the link is not an http or https URL")

@@ -28,9 +28,9 @@ func (c Credential) Check() error {
 		return errors.New("passkey: backed up without being eligible")
 	case len(c.Transports) > maxTransports:
 		return fmt.Errorf("passkey: %d transports", len(c.Transports))
-	case slices.ContainsFunc(c.Transports, func(t string) bool { return !transportName.MatchString(t) }):
+	case slices.ContainsFunc(c.Transports, func(t string) bool { return !transportName().MatchString(t) }):
 		return errors.New("passkey: a transport is no name")
-	case c.AttestationFormat != "" && !transportName.MatchString(c.AttestationFormat):
+	case c.AttestationFormat != "" && !transportName().MatchString(c.AttestationFormat):
 		return errors.New("passkey: attestation format is no name")
 	}
 	return checkPublicKey(c.PublicKey)

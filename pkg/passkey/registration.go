@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/go-webauthn/webauthn/protocol"
@@ -165,14 +166,16 @@ func newCredential(c Challenge, parsed *protocol.ParsedCredentialCreationData) C
 // maxTransports is more than there are.
 const maxTransports = 8
 
-var transportName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+var transportName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+})
 
 // transports keeps what looks like a transport: the list is not signed, and unknown
 // ones are to be kept for browsers that know them (WebAuthn section 5.2.1.1).
 func transports(claimed []protocol.AuthenticatorTransport) []string {
 	var kept []string
 	for _, t := range claimed {
-		if transportName.MatchString(string(t)) && len(kept) < maxTransports {
+		if transportName().MatchString(string(t)) && len(kept) < maxTransports {
 			kept = append(kept, string(t))
 		}
 	}

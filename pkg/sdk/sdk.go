@@ -3,8 +3,10 @@
 package sdk
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -54,14 +56,33 @@ const (
 	connections    = 64
 )
 
-func httpClient() *awshttp.BuildableClient {
-	return awshttp.NewBuildableClient().
+// client is the SDK's own transport without what the SDK puts around it. Its connections
+// are shared by the clients of all services. Where a service answers with a redirect, that is
+// the answer.
+type client struct{ transport *http.Transport }
+
+func httpClient() client {
+	return client{awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).
 		WithTransportOptions(func(t *http.Transport) {
 			t.TLSHandshakeTimeout = connectTimeout
 			t.IdleConnTimeout = idleTimeout
 			t.MaxIdleConnsPerHost = connections
-		})
+		}).GetTransport()}
+}
+
+// Do implements aws.HTTPClient. The SDK hides from net/http that a body is in memory, and
+// then head and body leave separately, each as a record of TLS, for the body might take its
+// time. A body that is known to be there leaves with the head.
+func (c client) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return c.transport.RoundTrip(r)
 }
 
 // retryer repeats a request that failed on the way, soon: the SDK's own back-off

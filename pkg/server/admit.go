@@ -58,7 +58,7 @@ func (d *door) authenticate(ctx context.Context) (access.Caller, error) {
 	x := exchangeOf(ctx)
 	header := x.header.Get("Authorization")
 	if x.signed {
-		if header != "" && !awsSignature.MatchString(header) { // empty when the query has it
+		if header != "" && !awsSignature().MatchString(header) { // empty when the query has it
 			return access.Caller{}, errBadHeader
 		}
 		return d.principals.Authenticate(x.signer)

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"regexp"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -21,7 +22,9 @@ var errIdempotencyKey = fault.New(fault.InvalidArgument, "STEPUP-idempotency-key
 // idempotencyKey is a string of a structured field (RFC 9651, section 3.3.3) without
 // escapes, or the same without its quotes, as most clients send it. How long it may be is not
 // in the pattern, which would have a state for each character.
-var idempotencyKey = regexp.MustCompile(`^(?:"([ !#-\[\]-~]+)"|([!#-+\--:<-\[\]-~]+))$`)
+var idempotencyKey = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:"([ !#-\[\]-~]+)"|([!#-+\--:<-\[\]-~]+))$`)
+})
 
 const maxIdempotencyKey = 255
 
@@ -31,7 +34,7 @@ func once(ctx context.Context, caller access.Caller, m proto.Message) (idempoten
 	if len(values) == 0 {
 		return idempotency.Request{}, nil
 	}
-	parts := idempotencyKey.FindStringSubmatch(values[0])
+	parts := idempotencyKey().FindStringSubmatch(values[0])
 	if len(values) > 1 || parts == nil || len(parts[1]+parts[2]) > maxIdempotencyKey {
 		return idempotency.Request{}, errIdempotencyKey
 	}

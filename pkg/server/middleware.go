@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/rs/cors"
 
@@ -214,7 +215,9 @@ func limitBody(h http.Handler) http.Handler {
 
 // awsSignature is an Authorization header with the signature of the request in it and
 // nothing else (AWS Signature Version 4, "Authorization header").
-var awsSignature = regexp.MustCompile(`^AWS4-[A-Z0-9-]+(?:[ ,]+(?:Credential|SignedHeaders|Signature)=[^ ,]+){3}$`)
+var awsSignature = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^AWS4-[A-Z0-9-]+(?:[ ,]+(?:Credential|SignedHeaders|Signature)=[^ ,]+){3}$`)
+})
 
 // bearer splits an Authorization header; the scheme may be in any case (RFC 7235).
 func bearer(header string) (token string, ok bool) {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -22,7 +23,12 @@ var errIfMatch = fault.New(fault.InvalidArgument, "STEPUP-if-match", `If-Match m
 
 // An ETag of a session begins with its sequence. What Get answers also depends on the
 // user and on the time, so its ETag goes on with a digest of the answer: "7.x8Zs…".
-var etag = regexp.MustCompile(`^(?:W/)?"([0-9]{1,19})(?:\.[A-Za-z0-9_-]+)?"$`)
+//
+// As with the other patterns of this package that most calls do not need, the first call that does
+// compiles it: a start of a function would touch some 30 pages of memory for them.
+var etag = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:W/)?"([0-9]{1,19})(?:\.[A-Za-z0-9_-]+)?"$`)
+})
 
 // match reads If-Match (RFC 9110, section 13.1.1) as the sequences that a session may
 // have. Weak ETags match none. Without the header, and with "*", every session matches.
@@ -34,7 +40,7 @@ func match(ctx context.Context) (session.Match, error) {
 	allowed := session.Match{}
 	for part := range strings.SplitSeq(header, ",") {
 		tag := strings.TrimSpace(part)
-		groups := etag.FindStringSubmatch(tag)
+		groups := etag().FindStringSubmatch(tag)
 		if groups == nil {
 			return nil, errIfMatch
 		}

@@ -69,7 +69,7 @@ type measure struct {
 }
 
 func measures(subjects []*subject) []measure {
-	base, api := subjects[0], subjects[1]
+	base, api := subjects[0], subjects[slices.IndexFunc(subjects, func(s *subject) bool { return s.name == "api" })]
 	return []measure{
 		{"init", times(func(s *subject) []time.Duration { return s.init }),
 			goal("2 x empty", float64(median(api.init)) <= goalInit*float64(median(base.init)))},

@@ -57,18 +57,19 @@ type Options struct {
 	Timeout time.Duration
 }
 
-var (
-	senderIDForm = regexp.MustCompile(`^[0-9A-Za-z]{0,10}[A-Za-z][0-9A-Za-z]{0,10}$`)
-	numberForm   = regexp.MustCompile(`^\+[1-9][0-9]{4,14}$`)
+// Patterns of what most deployments leave empty, so they are compiled where they are needed.
+const (
+	senderIDForm = `^[0-9A-Za-z]{0,10}[A-Za-z][0-9A-Za-z]{0,10}$`
+	numberForm   = `^\+[1-9][0-9]{4,14}$`
 )
 
 // Validate returns what is wrong with the options, by name of field.
 func (o Options) Validate() error {
 	var problems []error
-	if o.SenderID != "" && (len(o.SenderID) > 11 || !senderIDForm.MatchString(o.SenderID)) {
+	if o.SenderID != "" && (len(o.SenderID) > 11 || !regexp.MustCompile(senderIDForm).MatchString(o.SenderID)) {
 		problems = append(problems, errors.New("option SenderID is not 1 to 11 letters and digits with a letter among them"))
 	}
-	if o.OriginationNumber != "" && !numberForm.MatchString(o.OriginationNumber) {
+	if o.OriginationNumber != "" && !regexp.MustCompile(numberForm).MatchString(o.OriginationNumber) {
 		problems = append(problems, errors.New("option OriginationNumber is not a number in E.164 form"))
 	}
 	if o.MaxPrice < 0 || o.MaxPrice > maxPrice || math.IsNaN(o.MaxPrice) {

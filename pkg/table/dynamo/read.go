@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -165,15 +164,13 @@ func (s *Store) queryInput(q table.Query) (*dynamodb.QueryInput, error) {
 		return nil, err
 	}
 	index := s.readIndex(q)
-	e, err := expression.NewBuilder().WithKeyCondition(keyCondition(q, index)).Build()
-	if err != nil {
-		return nil, table.ErrRefused.Wrap(fmt.Errorf("render: %w", err))
-	}
+	var r renderer
+	condition := r.keyCondition(q, index)
 	in := &dynamodb.QueryInput{
 		TableName:                 &s.name,
-		KeyConditionExpression:    e.KeyCondition(),
-		ExpressionAttributeNames:  e.Names(),
-		ExpressionAttributeValues: e.Values(),
+		KeyConditionExpression:    &condition,
+		ExpressionAttributeNames:  numbered("#", r.names),
+		ExpressionAttributeValues: numbered(":", r.values),
 		ScanIndexForward:          aws.Bool(!q.Descending),
 		ConsistentRead:            aws.Bool(q.Index == ""),
 		ReturnConsumedCapacity:    s.metering(),
@@ -200,23 +197,6 @@ func (s *Store) readIndex(q table.Query) table.Index {
 	}
 	index, _ := s.schema.Index(q.Index)
 	return index
-}
-
-func keyCondition(q table.Query, index table.Index) expression.KeyConditionBuilder {
-	partition := expression.Key(index.PK).Equal(value(q.PK))
-	sort := expression.Key(index.SK)
-	switch {
-	case q.Prefix != "":
-		return partition.And(sort.BeginsWith(q.Prefix))
-	case q.From != "" && q.To != "":
-		return partition.And(sort.Between(value(q.From), value(q.To)))
-	case q.From != "":
-		return partition.And(sort.GreaterThanEqual(value(q.From)))
-	case q.To != "":
-		return partition.And(sort.LessThanEqual(value(q.To)))
-	default:
-		return partition
-	}
 }
 
 func (s *Store) page(q table.Query, out *dynamodb.QueryOutput) (table.Page, error) {

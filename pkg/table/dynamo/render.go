@@ -2,9 +2,11 @@ package dynamo
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/stepup-auth/stepup/pkg/table"
 )
@@ -17,129 +19,147 @@ type rendered struct {
 	values            attributes
 }
 
-// renderer builds the expressions of one operation. The expression package reads
-// brackets in a name as a list index, so it gets stand-ins, and the literal names
-// are put in their place at the end.
-type renderer struct {
-	standIns map[string]string // by literal name
-	literals map[string]string // by stand-in
-}
-
 // render renders a valid operation.
-func render(op table.Op) (rendered, error) {
-	if op.If == nil && op.Kind != table.OpUpdate {
-		return rendered{}, nil
-	}
-	r := renderer{standIns: map[string]string{}, literals: map[string]string{}}
-	b := expression.NewBuilder()
+func render(op table.Op) rendered {
+	var r renderer
+	var out rendered
 	if op.If != nil {
-		b = b.WithCondition(r.condition(op.If))
+		out.condition = new(r.condition(op.If))
 	}
 	if op.Kind == table.OpUpdate {
-		b = b.WithUpdate(r.update(op.Changes))
+		out.update = new(r.update(op.Changes))
 	}
-	e, err := b.Build()
-	if err != nil {
-		return rendered{}, table.ErrRefused.Wrap(fmt.Errorf("render: %w", err))
-	}
-	names := e.Names()
-	for alias, standIn := range names {
-		names[alias] = r.literals[standIn]
-	}
-	return rendered{condition: e.Condition(), update: e.Update(), names: names, values: e.Values()}, nil
+	out.names, out.values = numbered("#", r.names), numbered(":", r.values)
+	return out
 }
 
-func (r renderer) path(p table.Path) expression.NameBuilder {
-	b := r.name(p[0])
-	for _, name := range p[1:] {
-		b = b.AppendName(r.name(name))
-	}
-	return b
+// renderer writes the expressions of one operation ("Using expressions in DynamoDB" in the
+// developer guide). Names and values are placeholders in their text, a number each: a name
+// may be a reserved word, or have characters that mean something there.
+type renderer struct {
+	names  []string
+	values []types.AttributeValue
 }
 
-func (r renderer) name(literal string) expression.NameBuilder {
-	standIn, ok := r.standIns[literal]
-	if !ok {
-		standIn = "n" + strconv.Itoa(len(r.standIns))
-		r.standIns[literal] = standIn
-		r.literals[standIn] = literal
+// numbered returns what the placeholders stand for. DynamoDB refuses a map without any.
+func numbered[V any](mark string, all []V) map[string]V {
+	if len(all) == 0 {
+		return nil
 	}
-	return expression.Name(standIn)
+	m := make(map[string]V, len(all))
+	for i, v := range all {
+		m[mark+strconv.Itoa(i)] = v
+	}
+	return m
 }
 
-func value(v any) expression.ValueBuilder { return expression.Value(encodeValue(v)) }
+func (r *renderer) name(literal string) string {
+	i := slices.Index(r.names, literal)
+	if i < 0 {
+		i = len(r.names)
+		r.names = append(r.names, literal)
+	}
+	return "#" + strconv.Itoa(i)
+}
 
-func (r renderer) update(changes []table.Change) expression.UpdateBuilder {
-	var b expression.UpdateBuilder
+func (r *renderer) path(p table.Path) string {
+	names := make([]string, len(p))
+	for i, name := range p {
+		names[i] = r.name(name)
+	}
+	return strings.Join(names, ".")
+}
+
+func (r *renderer) value(v any) string {
+	r.values = append(r.values, encodeValue(v))
+	return ":" + strconv.Itoa(len(r.values)-1)
+}
+
+func (r *renderer) update(changes []table.Change) string {
+	var sets, removes []string
 	for _, c := range changes {
 		path := r.path(c.Path)
 		switch c.Kind {
 		case table.ChangeSet:
-			b = b.Set(path, value(c.Value))
+			sets = append(sets, path+" = "+r.value(c.Value))
 		case table.ChangeSetIfAbsent:
-			b = b.Set(path, expression.IfNotExists(path, value(c.Value)))
+			sets = append(sets, path+" = "+r.stored(path, c.Value))
 		case table.ChangeRemove:
-			b = b.Remove(path)
+			removes = append(removes, path)
 		case table.ChangeAdd:
 			// Not ADD, which DynamoDB documents for top-level attributes only.
-			stored := expression.IfNotExists(path, value(int64(0)))
-			b = b.Set(path, expression.Plus(stored, value(c.Value)))
+			sets = append(sets, path+" = "+r.stored(path, int64(0))+" + "+r.value(c.Value))
 		}
 	}
-	return b
+	var clauses []string
+	if len(sets) > 0 {
+		clauses = append(clauses, "SET "+strings.Join(sets, ", "))
+	}
+	if len(removes) > 0 {
+		clauses = append(clauses, "REMOVE "+strings.Join(removes, ", "))
+	}
+	return strings.Join(clauses, " ")
 }
 
-func (r renderer) condition(c table.Condition) expression.ConditionBuilder {
+// stored is the value at the path, or another where there is none.
+func (r *renderer) stored(path string, otherwise any) string {
+	return "if_not_exists(" + path + ", " + r.value(otherwise) + ")"
+}
+
+func (r *renderer) condition(c table.Condition) string {
 	switch c := c.(type) {
 	case table.ItemExists:
-		return r.name(table.PartitionKey).AttributeExists()
+		return "attribute_exists(" + r.name(table.PartitionKey) + ")"
 	case table.ItemAbsent:
-		return r.name(table.PartitionKey).AttributeNotExists()
+		return "attribute_not_exists(" + r.name(table.PartitionKey) + ")"
 	case table.Present:
-		return r.path(c.Path).AttributeExists()
+		return "attribute_exists(" + r.path(c.Path) + ")"
 	case table.Compare:
-		return r.compare(c)
+		return r.path(c.Path) + relations[c.Rel] + r.value(c.Value)
 	case table.SizeBelow:
-		return r.path(c.Path).Size().LessThan(value(c.Limit))
+		return "size(" + r.path(c.Path) + ") < " + r.value(c.Limit)
 	case table.All:
-		return r.combine(c, expression.And)
+		return r.combine(c, " AND ")
 	case table.Any:
-		return r.combine(c, expression.Or)
+		return r.combine(c, " OR ")
 	case table.Negated:
-		return expression.Not(r.condition(c.Part))
+		return "NOT (" + r.condition(c.Part) + ")"
 	default:
-		return expression.ConditionBuilder{} // Build reports it
+		panic(fmt.Sprintf("dynamo: condition of type %T passed validation", c))
 	}
 }
 
-func (r renderer) combine(
-	parts []table.Condition,
-	with func(a, b expression.ConditionBuilder, rest ...expression.ConditionBuilder) expression.ConditionBuilder,
-) expression.ConditionBuilder {
-	built := make([]expression.ConditionBuilder, len(parts))
+// combine puts each part in brackets, and one that is alone in none: DynamoDB refuses
+// brackets that change nothing.
+func (r *renderer) combine(parts []table.Condition, operator string) string {
+	if len(parts) == 1 {
+		return r.condition(parts[0])
+	}
+	texts := make([]string, len(parts))
 	for i, part := range parts {
-		built[i] = r.condition(part)
+		texts[i] = "(" + r.condition(part) + ")"
 	}
-	if len(built) == 1 {
-		return built[0]
-	}
-	return with(built[0], built[1], built[2:]...)
+	return strings.Join(texts, operator)
 }
 
-func (r renderer) compare(c table.Compare) expression.ConditionBuilder {
-	path, v := r.path(c.Path), value(c.Value)
-	switch c.Rel {
-	case table.Equal:
-		return path.Equal(v)
-	case table.Less:
-		return path.LessThan(v)
-	case table.LessOrEqual:
-		return path.LessThanEqual(v)
-	case table.Greater:
-		return path.GreaterThan(v)
-	case table.GreaterOrEqual:
-		return path.GreaterThanEqual(v)
+var relations = [...]string{
+	table.Equal: " = ", table.Less: " < ", table.LessOrEqual: " <= ", table.Greater: " > ", table.GreaterOrEqual: " >= ",
+}
+
+func (r *renderer) keyCondition(q table.Query, index table.Index) string {
+	partition := r.name(index.PK) + " = " + r.value(q.PK)
+	if q.Prefix == "" && q.From == "" && q.To == "" { // DynamoDB refuses a name that is not used
+		return partition
+	}
+	sort := r.name(index.SK)
+	switch {
+	case q.Prefix != "":
+		return partition + " AND begins_with(" + sort + ", " + r.value(q.Prefix) + ")"
+	case q.To == "":
+		return partition + " AND " + sort + " >= " + r.value(q.From)
+	case q.From == "":
+		return partition + " AND " + sort + " <= " + r.value(q.To)
 	default:
-		return expression.ConditionBuilder{} // Build reports it
+		return partition + " AND " + sort + " BETWEEN " + r.value(q.From) + " AND " + r.value(q.To)
 	}
 }

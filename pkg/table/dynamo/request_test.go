@@ -86,7 +86,6 @@ func TestAnEmptyPageMayHaveANext(t *testing.T) {
 	if page, err = s.Query(t.Context(), q); err != nil || page.Next != "" {
 		t.Fatalf("got %+v, %v", page, err)
 	}
-	text := func(v string) map[string]any { return map[string]any{"S": v} }
 	want := map[string]any{"PK": text("P"), "SK": text("b"), "byUser": text("u"), "born": text("1")}
 	if diff := cmp.Diff(want, played.requests[1].body["ExclusiveStartKey"]); diff != "" {
 		t.Errorf("start key (-want +got):\n%s", diff)

@@ -26,10 +26,7 @@ func (s *Store) Write(ctx context.Context, w table.Write) error {
 	}
 	parts := make([]rendered, len(w.Ops))
 	for i, op := range w.Ops {
-		var err error
-		if parts[i], err = render(op); err != nil {
-			return err
-		}
+		parts[i] = render(op)
 	}
 	ctx, cancel := s.begin(ctx)
 	defer cancel()
