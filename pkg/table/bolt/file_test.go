@@ -73,6 +73,22 @@ func TestItemsOutliveTheProcess(t *testing.T) {
 	reopen(t, path, tabletest.Schema(), func(s *bolt.Store) { wantLeft(t, s) })
 }
 
+func TestFileWithAListOfFreePagesOpens(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store")
+	reopen(t, path, tabletest.Schema(), func(s *bolt.Store) { put(t, s, "a", nil) })
+	db, err := bbolt.Open(path, 0o600, nil) // as earlier versions opened it
+	if err != nil {
+		t.Fatal(err)
+	}
+	touch := func(tx *bbolt.Tx) error { return tx.Bucket([]byte("items")).SetSequence(1) }
+	if err := errors.Join(db.Update(touch), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	reopen(t, path, tabletest.Schema(), func(s *bolt.Store) { put(t, s, "b", nil) })
+	reopen(t, path, tabletest.Schema(), func(s *bolt.Store) { wantLeft(t, s, "a", "b") })
+}
+
 func TestIndexesFollowTheSchema(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store")
