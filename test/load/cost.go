@@ -52,7 +52,7 @@ func (m *meter) take() usage {
 // costReport counts what each call takes of DynamoDB and puts a price on it.
 func costReport(ctx context.Context, _ settings) (string, error) {
 	var m meter
-	t, err := openDynamo(ctx, dynoxide.Create, dynamo.Options{OnConsumed: m.add})
+	t, err := openDynamo(ctx, dynoxide.Options{}, dynamo.Options{OnConsumed: m.add})
 	if err != nil {
 		return "", err
 	}

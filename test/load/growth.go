@@ -70,7 +70,7 @@ func growthReport(ctx context.Context, s settings) (string, error) {
 		return openBolt(s.dir, fmt.Sprint(g.size), bolt.Options{NoSync: true})
 	}
 	remote := func(g *grown) (table.Table, error) {
-		return openDynamo(ctx, dynoxide.CreateWithoutStream, dynamo.Options{OnConsumed: g.add})
+		return openDynamo(ctx, dynoxide.Options{NoStream: true}, dynamo.Options{OnConsumed: g.add})
 	}
 	var b strings.Builder
 	b.WriteString("Median times in milliseconds of calls on stores with so many users and as many sessions, in turns: over HTTP on loopback,\nas a client sees them, and in the process, without HTTP. Units are the average that DynamoDB's stand-in counted. The ratio is to the smallest store.\n")

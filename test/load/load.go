@@ -32,7 +32,7 @@ done in time; of the other columns they are only in CPU.
 		return "", err
 	}
 	defer embedded.Close() //nolint:errcheck // the file goes away
-	remote, err := openDynamo(ctx, dynoxide.CreateWithoutStream, dynamo.Options{})
+	remote, err := openDynamo(ctx, dynoxide.Options{NoStream: true}, dynamo.Options{})
 	if err != nil {
 		return "", err
 	}

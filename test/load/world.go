@@ -14,8 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/config"
@@ -25,6 +23,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/table/bolt"
 	"github.com/stepup-auth/stepup/pkg/table/dynamo"
+	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
 )
 
 // The relying party of passkeys.
@@ -87,12 +86,9 @@ func openBolt(dir, name string, o bolt.Options) (*bolt.Store, error) {
 	return bolt.Open(filepath.Join(dir, name+".db"), store.Schema(), o)
 }
 
-// creation makes a table and returns a client and its name.
-type creation func(ctx context.Context) (*dynamodb.Client, string, error)
-
-// openDynamo is the store on a table that create makes in DynamoDB's stand-in.
-func openDynamo(ctx context.Context, create creation, o dynamo.Options) (*dynamo.Store, error) {
-	client, name, err := create(ctx)
+// openDynamo makes a table in DynamoDB's stand-in.
+func openDynamo(ctx context.Context, how dynoxide.Options, o dynamo.Options) (*dynamo.Store, error) {
+	client, name, err := dynoxide.Create(ctx, how)
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func Client(t testing.TB) *dynamodb.Client {
 // test.
 func NewTable(t testing.TB) (*dynamodb.Client, string) {
 	t.Helper()
-	client, name, err := Create(t.Context())
+	client, name, err := Create(t.Context(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,30 +81,26 @@ func NewTable(t testing.TB) (*dynamodb.Client, string) {
 	return client, name
 }
 
+// Options say how a table differs from the template's.
+type Options struct {
+	// NoStream leaves out the stream, for a table that is filled or under load: the server goes
+	// through all records of a stream with every write, so that a write would take the longer
+	// the more were written before.
+	NoStream bool
+}
+
 // Create is NewTable for a command: the table lasts until this process ends.
-func Create(ctx context.Context) (*dynamodb.Client, string, error) {
-	d, err := template()
-	if err != nil {
-		return nil, "", err
-	}
-	return create(ctx, d)
-}
-
-// CreateWithoutStream is Create for a table that is filled or under load. The server goes through the records of a
-// stream with every write, so that a write would take the longer the more were written before.
-func CreateWithoutStream(ctx context.Context) (*dynamodb.Client, string, error) {
-	d, err := template()
-	if err != nil {
-		return nil, "", err
-	}
-	d.StreamSpecification.StreamViewType = ""
-	return create(ctx, d)
-}
-
-func create(ctx context.Context, d *tableDefinition) (*dynamodb.Client, string, error) {
+func Create(ctx context.Context, o Options) (*dynamodb.Client, string, error) {
 	s, err := shared()
 	if err != nil {
 		return nil, "", fmt.Errorf("dynoxide: %w", err)
+	}
+	d, err := template()
+	if err != nil {
+		return nil, "", err
+	}
+	if o.NoStream {
+		d.StreamSpecification.StreamViewType = ""
 	}
 	name := fmt.Sprintf("table-%d", s.tables.Add(1))
 	client := s.client()
