@@ -21,9 +21,14 @@ import (
 	"github.com/stepup-auth/stepup/pkg/table/tabletest"
 )
 
-// lab is a service on a store that misbehaves during histories, and an owner's key.
+// lab is a service on a store that misbehaves during histories, and an owner's key. As on
+// Lambda it is several instances that know of each other what is stored and nothing else, and
+// each call comes to the next of them.
 type lab struct {
-	*apptest.Service
+	*apptest.Service // the first instance
+
+	instances []http.Handler
+	turn      atomic.Int64
 
 	key  string
 	calm bool // the store is slow and nothing worse
@@ -41,25 +46,42 @@ type lab struct {
 
 func newLab(t *testing.T, tb table.Table, env map[string]string) *lab {
 	t.Helper()
+	return newLabOf(t, func() table.Table { return tb }, env)
+}
+
+// newLabOf is newLab with a view of the store for each instance.
+func newLabOf(t *testing.T, view func() table.Table, env map[string]string) *lab {
+	t.Helper()
 	l := &lab{stub: idptest.NewStub(t)}
 	env = maps.Clone(env)
 	if env == nil {
 		env = make(map[string]string)
 	}
 	env["STEPUP_RELYING_PARTIES"] = relyingParty + "=" + origin
-	l.Service = apptest.New(t, apptest.Options{
-		Table: slow{tabletest.NewFaulty(tb, l.fault), l}, Env: env, Providers: []idp.Provider{l.stub.Config(provider)},
-	})
+	o := apptest.Options{Env: env, Providers: []idp.Provider{l.stub.Config(provider)}}
+	for range instances {
+		o.Table = slow{tabletest.NewFaulty(view(), l.fault), l}
+		s := apptest.New(t, o)
+		if l.Service == nil {
+			l.Service = s
+			o.Ring, o.Inbox, o.Clock, o.Secrets = s.Ring, s.Inbox, s.Clock, s.Secrets
+		}
+		l.instances = append(l.instances, s.Handler)
+	}
 	l.key = l.NewKey(t, access.IAMOwner, "")
 	return l
 }
 
-// What every lab has: a relying party with a site, and an identity provider.
+// What every lab has: instances of the service, a relying party with a site, and an identity provider.
 const (
+	instances    = 3
 	relyingParty = "example.com"
 	origin       = "https://login.example.com"
 	provider     = "stub"
 )
+
+// instance is the one whose turn it is.
+func (l *lab) instance() http.Handler { return l.instances[int(l.turn.Add(1))%len(l.instances)] }
 
 // begin lets the store misbehave as the seed wants it.
 func (l *lab) begin(seed uint64) {
@@ -218,7 +240,7 @@ func (l *lab) doAs(bearer, verb, path, body, idempotency string) (r reply) {
 		request.Header.Set("Idempotency-Key", idempotency)
 	}
 	recorder := httptest.NewRecorder()
-	l.Handler.ServeHTTP(recorder, request)
+	l.instance().ServeHTTP(recorder, request)
 	r.text = recorder.Body.String()
 	l.calls.Add(1)
 	switch status := recorder.Code; {

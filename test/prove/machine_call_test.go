@@ -145,7 +145,7 @@ func (m *machine) send(rt *rapid.T, r request) (a answer) {
 		h.Header.Set("Authorization", "Bearer "+r.bearer)
 	}
 	recorder := httptest.NewRecorder()
-	m.Handler.ServeHTTP(recorder, h)
+	m.instance().ServeHTTP(recorder, h)
 	m.calls.Add(1)
 	m.called[r.method]++
 	a.text = recorder.Body.String()

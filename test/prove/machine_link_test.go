@@ -123,7 +123,7 @@ func (m *machine) turnBack(rt *rapid.T, address string) {
 func (m *machine) back(rt *rapid.T, callback string) *url.URL {
 	rt.Helper()
 	recorder := httptest.NewRecorder()
-	m.Handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "http://stepup.test"+callback, http.NoBody))
+	m.instance().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "http://stepup.test"+callback, http.NoBody))
 	location, err := url.Parse(recorder.Header().Get("Location"))
 	if err != nil || recorder.Code != http.StatusSeeOther {
 		rt.Fatalf("%d %s", recorder.Code, recorder.Body)

@@ -1,12 +1,14 @@
 package prove_test
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
 	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -74,10 +76,12 @@ func contract() (all []protoreflect.MethodDescriptor) {
 }
 
 // TestSequencesFindADefect is why the other test can be believed: a service that locks
-// at the first failure, and a store that forgets to delete.
+// at the first failure, a store that forgets to delete, and instances that each remember what
+// they read.
 func TestSequencesFindADefect(t *testing.T) {
 	for name, l := range map[string]*lab{
 		"locks too early": newLab(t, apptest.Bolt(t), lockoutOf(1)),
+		"remembers":       newLabOf(t, remembering(apptest.Bolt(t)), lockoutOf(machineLimit)),
 		"deletes nothing": newLab(t, hoarding{apptest.Bolt(t)}, lockoutOf(machineLimit)),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -228,3 +232,50 @@ func one(rt *rapid.T, n int, label string) bool {
 
 // hoarding is a store that deletes nothing.
 type hoarding struct{ table.Table }
+
+// remembering gives each instance a view of the store that is right for as long as nobody else
+// writes.
+func remembering(tb table.Table) func() table.Table {
+	return func() table.Table { return &memory{Table: tb, known: make(map[table.Key]table.Item)} }
+}
+
+// memory is a store that reads each item once, and again after a write of its own.
+type memory struct {
+	table.Table
+
+	mu    sync.Mutex
+	known map[table.Key]table.Item
+}
+
+func (m *memory) Get(ctx context.Context, key table.Key) (table.Item, error) {
+	items, err := m.BatchGet(ctx, []table.Key{key})
+	if err != nil {
+		return nil, err
+	}
+	return items[0], nil
+}
+
+func (m *memory) BatchGet(ctx context.Context, keys []table.Key) ([]table.Item, error) {
+	items, err := m.Table.BatchGet(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, key := range keys {
+		if item, found := m.known[key]; found {
+			items[i] = item
+		}
+		m.known[key] = items[i]
+	}
+	return items, nil
+}
+
+func (m *memory) Write(ctx context.Context, w table.Write) error {
+	m.mu.Lock()
+	for _, op := range w.Ops {
+		delete(m.known, op.Key)
+	}
+	m.mu.Unlock()
+	return m.Table.Write(ctx, w)
+}

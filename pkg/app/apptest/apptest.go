@@ -81,6 +81,11 @@ type Options struct {
 	Providers []idp.Provider
 	// Inbox replaces the one that messages arrive in, so that two Services share it.
 	Inbox *inbox.Inbox
+	// Clock replaces the clock, likewise.
+	Clock *Clock
+	// Secrets replaces the ledger of secrets, likewise: what passed one Service is then looked
+	// for in what the other left.
+	Secrets *canary.Watch
 	// Sender is put in front of the inbox.
 	Sender func(inbox notify.Sender) notify.Sender
 	// SignedBy says who signed a request with AWS credentials, as a gateway would.
@@ -115,7 +120,13 @@ func New(t testing.TB, o Options) *Service {
 	if o.Table == nil {
 		o.Table = Bolt(t)
 	}
-	s := &Service{Clock: &Clock{now: Epoch()}, Table: o.Table, Ring: o.Ring, Logs: &Log{}, Metrics: &Log{}, Secrets: &canary.Watch{}}
+	if o.Clock == nil {
+		o.Clock = &Clock{now: Epoch()}
+	}
+	if o.Secrets == nil {
+		o.Secrets = &canary.Watch{}
+	}
+	s := &Service{Clock: o.Clock, Table: o.Table, Ring: o.Ring, Logs: &Log{}, Metrics: &Log{}, Secrets: o.Secrets}
 	if s.Ring == nil {
 		text, err := keyring.Generate(o.Random, "k1")
 		must(t, err)
