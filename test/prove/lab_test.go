@@ -44,29 +44,36 @@ type lab struct {
 	running bool
 }
 
-func newLab(t *testing.T, tb table.Table, env map[string]string) *lab {
-	t.Helper()
-	return newLabOf(t, func() table.Table { return tb }, env)
+// setting is what a lab is made of.
+type setting struct {
+	// store is called once for each instance.
+	store func() table.Table
+	env   map[string]string
+	// skew is by how much the clock of each instance is ahead of that of the one before.
+	skew time.Duration
 }
 
-// newLabOf is newLab with a view of the store for each instance.
-func newLabOf(t *testing.T, view func() table.Table, env map[string]string) *lab {
+// shared is one store for all instances.
+func shared(tb table.Table) func() table.Table { return func() table.Table { return tb } }
+
+func newLab(t *testing.T, s setting) *lab {
 	t.Helper()
 	l := &lab{stub: idptest.NewStub(t)}
-	env = maps.Clone(env)
+	env := maps.Clone(s.env)
 	if env == nil {
 		env = make(map[string]string)
 	}
 	env["STEPUP_RELYING_PARTIES"] = relyingParty + "=" + origin
 	o := apptest.Options{Env: env, Providers: []idp.Provider{l.stub.Config(provider)}}
-	for range instances {
-		o.Table = slow{tabletest.NewFaulty(view(), l.fault), l}
-		s := apptest.New(t, o)
-		if l.Service == nil {
-			l.Service = s
-			o.Ring, o.Inbox, o.Clock, o.Secrets = s.Ring, s.Inbox, s.Clock, s.Secrets
+	for i := range instances {
+		o.Table = slow{tabletest.NewFaulty(s.store(), l.fault), l}
+		instance := apptest.New(t, o)
+		if i == 0 {
+			l.Service = instance
+			o.Ring, o.Inbox, o.Secrets = l.Ring, l.Inbox, l.Secrets
 		}
-		l.instances = append(l.instances, s.Handler)
+		l.instances = append(l.instances, instance.Handler)
+		o.Clock = l.Clock.Ahead(time.Duration(i+1) * s.skew)
 	}
 	l.key = l.NewKey(t, access.IAMOwner, "")
 	return l

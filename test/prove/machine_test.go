@@ -32,7 +32,7 @@ var checksFlag = flag.Int("prove.checks", 12, "how many sequences of calls to tr
 func TestSequencesOfCallsDoWhatASimpleModelSays(t *testing.T) {
 	called := make(map[string]int)
 	t.Run("bolt", func(t *testing.T) {
-		l := newLab(t, apptest.Bolt(t), lockoutOf(machineLimit))
+		l := newLab(t, setting{store: shared(apptest.Bolt(t)), env: lockoutOf(machineLimit)})
 		sequences(t, l, draws{*checksFlag, *seedFlag, called})
 		for round := range uint64(20) { // a few sequences may not come by everything
 			if len(uncalled(called)) > 0 {
@@ -41,7 +41,7 @@ func TestSequencesOfCallsDoWhatASimpleModelSays(t *testing.T) {
 		}
 	})
 	t.Run("dynamo", func(t *testing.T) {
-		l := newLab(t, apptest.Dynamo(t, dynamo.Options{}), lockoutOf(machineLimit))
+		l := newLab(t, setting{store: shared(apptest.Dynamo(t, dynamo.Options{})), env: lockoutOf(machineLimit)})
 		sequences(t, l, draws{(*checksFlag + 2) / 3, *seedFlag, called})
 	})
 	if missing := uncalled(called); len(missing) > 0 {
@@ -80,9 +80,9 @@ func contract() (all []protoreflect.MethodDescriptor) {
 // they read.
 func TestSequencesFindADefect(t *testing.T) {
 	for name, l := range map[string]*lab{
-		"locks too early": newLab(t, apptest.Bolt(t), lockoutOf(1)),
-		"remembers":       newLabOf(t, remembering(apptest.Bolt(t)), lockoutOf(machineLimit)),
-		"deletes nothing": newLab(t, hoarding{apptest.Bolt(t)}, lockoutOf(machineLimit)),
+		"locks too early": newLab(t, setting{store: shared(apptest.Bolt(t)), env: lockoutOf(1)}),
+		"remembers":       newLab(t, setting{store: remembering(apptest.Bolt(t)), env: lockoutOf(machineLimit)}),
+		"deletes nothing": newLab(t, setting{store: shared(hoarding{apptest.Bolt(t)}), env: lockoutOf(machineLimit)}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			judged, over := &verdict{TB: t}, make(chan struct{})

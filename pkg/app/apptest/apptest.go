@@ -47,10 +47,20 @@ func Epoch() time.Time { return time.Date(2026, time.March, 1, 12, 0, 0, 0, time
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
+	// of, where not nil, is the clock that this one is ahead of.
+	of    *Clock
+	ahead time.Duration
 }
+
+// Ahead returns a clock that is ahead of this one by d, which may be negative, and moves with
+// it.
+func (c *Clock) Ahead(d time.Duration) *Clock { return &Clock{of: c, ahead: d} }
 
 // Now returns the time.
 func (c *Clock) Now() time.Time {
+	if c.of != nil {
+		return c.of.Now().Add(c.ahead)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
