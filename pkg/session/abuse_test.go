@@ -91,13 +91,39 @@ func TestAUserNamedLikeAnAPIKeyIsNotItsSessionsCreator(t *testing.T) {
 	}
 }
 
-func TestAListOfMoreThanAThousandIDsIsRefused(t *testing.T) {
+// What a search costs is bounded before anything is read, also for somebody who may read
+// nothing but their own sessions: each filter is held against every session in question.
+func TestASearchThatAsksForTooMuchIsRefused(t *testing.T) {
 	t.Parallel()
 	s := apptest.New(t, apptest.Options{})
 	ids := make(session.IDs, session.MaxPage+1)
 	for i := range ids {
 		ids[i] = string(rune('a'+i%26)) + time.Duration(i).String()
 	}
-	_, err := s.Sessions.List(t.Context(), apptest.Admin(), session.Search{Filters: []session.Filter{ids}})
-	refused(t, err, "QUERY-4M0fs")
+	filters := make([]session.Filter, 51)
+	for i := range filters {
+		filters[i] = session.OfUserID("ada")
+	}
+	for name, c := range map[string]struct {
+		filters []session.Filter
+		id      string
+	}{
+		"ids":                    {[]session.Filter{ids}, "QUERY-4M0fs"},
+		"ids in several filters": {[]session.Filter{ids[:600], ids[600:]}, "QUERY-4M0fs"},
+		"filters":                {filters, "STEPUP-list-queries"},
+	} {
+		for _, caller := range []access.Caller{apptest.Admin(), {ID: "ada", UserID: "ada"}} {
+			_, err := s.Sessions.List(t.Context(), caller, session.Search{Filters: c.filters})
+			if err == nil {
+				t.Errorf("%s: taken from %q", name, caller.UserID)
+			}
+			refused(t, err, c.id)
+		}
+	}
+	for name, most := range map[string][]session.Filter{"ids": {ids[:600], ids[600:session.MaxPage]}, "filters": filters[:50]} {
+		_, err := s.Sessions.List(t.Context(), apptest.Admin(), session.Search{Filters: most})
+		if err != nil {
+			t.Errorf("as many %s as there may be: %v", name, err)
+		}
+	}
 }

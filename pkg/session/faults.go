@@ -65,6 +65,7 @@ var (
 	errBearerFactors  = fault.New(fault.PermissionDenied, "AUTHZ-Kl3p0", "authentication required")
 	errBearerTooFew   = fault.New(fault.PermissionDenied, "AUTHZ-Kl3p0", "mfa required")
 	errListLimit      = fault.New(fault.InvalidArgument, "QUERY-4M0fs", "Limit exceeded")
+	errListFilters    = fault.New(fault.InvalidArgument, "STEPUP-list-queries", "queries: must hold at most 50 conditions")
 	errListCreator    = fault.New(fault.InvalidArgument, "GRPC-x8n24uh", "List.Query.Invalid")
 	errListUserAgent  = fault.New(fault.InvalidArgument, "GRPC-x8n23uh", "List.Query.Invalid")
 	errListComparison = fault.New(fault.InvalidArgument, "GRPC-Dwigt", "List.Query.InvalidComparisonMethod")

@@ -119,6 +119,30 @@ func AgentFilter(fingerprint *string, caller access.Caller) (Filter, error) {
 	return OfFingerprint(*fingerprint), nil
 }
 
+// Limits on what one search can ask for: every filter is held against every session that
+// comes into question, and what asks for too much is refused before any is read.
+const (
+	maxFilters = 50
+	maxIDs     = MaxPage // of all filters together
+)
+
+// checkFilters returns a fault of kind InvalidArgument for more than one search can ask for.
+func checkFilters(filters []Filter) error {
+	if len(filters) > maxFilters {
+		return errListFilters
+	}
+	named := 0
+	for _, f := range filters {
+		if ids, ok := f.(IDs); ok {
+			named += len(ids)
+		}
+	}
+	if named > maxIDs {
+		return errListLimit
+	}
+	return nil
+}
+
 // createdRange returns the smallest range, both ends included, that holds every
 // creation time the filters allow; a zero end is open.
 func createdRange(filters []Filter) (from, to time.Time) {

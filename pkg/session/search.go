@@ -38,10 +38,14 @@ type Listing struct {
 // the rest, and unknown ids, are left out silently. Expired sessions are listed,
 // terminated ones are not. Lists of ids, of a user and of a user agent are counted
 // exactly, others as package paging says. It returns a fault of kind InvalidArgument
-// for a limit above MaxPage.
+// for a limit above MaxPage, and for more filters, or more ids in them, than one search
+// can ask for.
 func (s *Service) List(ctx context.Context, caller access.Caller, q Search) (Listing, error) {
 	if q.Limit > MaxPage {
 		return Listing{}, errListLimit
+	}
+	if err := checkFilters(q.Filters); err != nil {
+		return Listing{}, err
 	}
 	at := s.now()
 	found, err := s.search(ctx, caller, q)
@@ -60,9 +64,6 @@ func (s *Service) search(ctx context.Context, caller access.Caller, q Search) (p
 	matching := func(ids []string) ([]row, error) { return s.matching(ctx, caller, q.Filters, ids) }
 	page := paging.Page{Offset: q.Offset, Limit: cmp.Or(q.Limit, MaxPage)}
 	if ids, given := idsOf(q.Filters); given && caller.Holds(access.SessionRead) {
-		if len(ids) > MaxPage {
-			return paging.Part[row]{}, errListLimit
-		}
 		rows, err := matching(ids)
 		slices.SortFunc(rows, order(q.Ascending))
 		return paging.Cut(rows, page), err

@@ -202,17 +202,20 @@ const (
 	allUsers    = "USR"
 )
 
-// sourcePartitions returns the index and its partitions that hold a source.
+// sourcePartitions returns the index and its partitions that hold a source; none for a
+// value that nothing can be stored under.
 func sourcePartitions(s session.Source) (index string, partitions []string) {
-	switch s.Kind {
-	case session.OfUser:
-		return indexUser, []string{s.Value}
-	case session.OfAgent:
-		return indexAgent, []string{s.Value}
-	case session.OfCreator:
-		return indexCreator, allShards(s.Value)
-	default:
+	switch {
+	case s.Kind == session.EverySession:
 		return indexTime, allShards(allSessions)
+	case !possible(s.Value):
+		return "", nil
+	case s.Kind == session.OfUser:
+		return indexUser, []string{s.Value}
+	case s.Kind == session.OfAgent:
+		return indexAgent, []string{s.Value}
+	default:
+		return indexCreator, allShards(s.Value)
 	}
 }
 
