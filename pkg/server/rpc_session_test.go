@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -95,6 +96,10 @@ func sessionRPCs(f *fixture) []rpc {
 			"a page is bounded",
 			&sessionv2.ListSessionsRequest{Query: &objectv2.ListQuery{Limit: 1001}},
 			refusal(codes.InvalidArgument, "QUERY-4M0fs", "Limit exceeded"),
+		}, {
+			"the conditions of a search are bounded",
+			&sessionv2.ListSessionsRequest{Queries: slices.Repeat([]*sessionv2.SearchQuery{byIDs(unknown)}, 51)},
+			refusal(codes.InvalidArgument, "STEPUP-list-queries", "queries: must hold at most 50 conditions"),
 		}, {
 			"a wrong token does not delete a session",
 			&sessionv2.DeleteSessionRequest{SessionId: id("deleted"), SessionToken: &garbage},

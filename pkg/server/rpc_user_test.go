@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"slices"
+
 	"google.golang.org/grpc/codes"
 
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
@@ -55,6 +57,22 @@ func userRPCs() []rpc {
 			"a page of users is bounded",
 			&userv2.ListUsersRequest{Query: &objectv2.ListQuery{Limit: 1001}},
 			refusal(codes.InvalidArgument, "QUERY-4M0fs", "Limit exceeded"),
+		}, {
+			"the ids of a search are bounded",
+			&userv2.ListUsersRequest{Queries: []*userv2.SearchQuery{
+				usersByID(slices.Repeat([]string{"ada"}, 600)...), usersByID(slices.Repeat([]string{"ben"}, 401)...),
+			}},
+			refusal(codes.InvalidArgument, "QUERY-4M0fs", "Limit exceeded"),
+		}, {
+			"the conditions of a search are bounded, those inside of others included",
+			&userv2.ListUsersRequest{Queries: []*userv2.SearchQuery{{Query: &userv2.SearchQuery_OrQuery{
+				OrQuery: &userv2.OrQuery{Queries: slices.Repeat([]*userv2.SearchQuery{usersByID("ada")}, 50)},
+			}}}},
+			refusal(codes.InvalidArgument, "STEPUP-list-queries", "queries: must hold at most 50 conditions, those of or_query included"),
+		}, {
+			"as many conditions as there may be are read",
+			&userv2.ListUsersRequest{Queries: slices.Repeat([]*userv2.SearchQuery{usersByID("ada")}, 50)},
+			&userv2.ListUsersResponse{Details: listDetails(1), Result: []*userv2.User{human("ada")}},
 		}, {
 			"a profile is updated",
 			&userv2.UpdateHumanUserRequest{UserId: "ben", Profile: &userv2.SetHumanProfile{GivenName: "Ben", FamilyName: "Test", NickName: &renamed}},

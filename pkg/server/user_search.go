@@ -19,6 +19,9 @@ func userFilter(r *pb.ListUsersRequest) (user.Filter, error) {
 	if f.Limit > user.MaxPage {
 		return f, errUserLimit
 	}
+	if err := checkQueries(r.GetQueries()); err != nil {
+		return f, err
+	}
 	match, err := allOf(r.GetQueries())
 	if err != nil {
 		return f, err
@@ -33,10 +36,38 @@ func userFilter(r *pb.ListUsersRequest) (user.Filter, error) {
 }
 
 var (
-	errUserLimit  = fault.New(fault.InvalidArgument, "QUERY-4M0fs", "Limit exceeded")
-	errUserQuery  = fault.New(fault.InvalidArgument, "GRPC-vR9nC", "List.Query.Invalid")
-	errUserColumn = fault.New(fault.InvalidArgument, "STEPUP-sorting", "sorting_column is unknown")
+	errUserLimit   = fault.New(fault.InvalidArgument, "QUERY-4M0fs", "Limit exceeded")
+	errUserQuery   = fault.New(fault.InvalidArgument, "GRPC-vR9nC", "List.Query.Invalid")
+	errUserColumn  = fault.New(fault.InvalidArgument, "STEPUP-sorting", "sorting_column is unknown")
+	errUserQueries = fault.New(fault.InvalidArgument, "STEPUP-list-queries", "queries: must hold at most 50 conditions, those of or_query included")
 )
+
+// maxQueries bounds the conditions of one search, because each is held against every user
+// that comes into question.
+const maxQueries = 50
+
+// checkQueries refuses a search that asks for too much, before any user is read.
+func checkQueries(queries []*pb.SearchQuery) error {
+	switch conditions, ids := countQueries(queries); {
+	case conditions > maxQueries:
+		return errUserQueries
+	case ids > user.MaxPage:
+		return errUserLimit
+	default:
+		return nil
+	}
+}
+
+// countQueries counts the conditions, those inside of others too, and the ids in them.
+func countQueries(queries []*pb.SearchQuery) (conditions, ids int) {
+	conditions = len(queries)
+	for _, q := range queries {
+		inner, named := countQueries(q.GetOrQuery().GetQueries())
+		conditions += inner
+		ids += named + len(q.GetInUserIdsQuery().GetUserIds())
+	}
+	return conditions, ids
+}
 
 // narrow turns an exact query into a look-up.
 func narrow(f *user.Filter, q *pb.SearchQuery) {
