@@ -10,10 +10,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/stepup-auth/stepup/pkg/app"
 	"github.com/stepup-auth/stepup/pkg/config"
@@ -41,7 +41,7 @@ type place struct {
 type opened struct {
 	*app.App
 	config config.Config
-	sweep  func(context.Context) error
+	sweep  func(context.Context)
 	close  func() error
 }
 
@@ -68,7 +68,7 @@ func (p place) open(ctx context.Context, c config.Config, logger *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	nothing := func(context.Context) error { return nil }
+	nothing := func(context.Context) {}
 	return &opened{App: a, config: c, sweep: nothing, close: func() error { return nil }}, nil
 }
 
@@ -113,10 +113,13 @@ func (s *serve) start(ctx context.Context, out io.Writer, logger *slog.Logger, l
 	return service, l, nil
 }
 
-// until serves, and sweeps beside it, until the context ends or one of them fails.
+// until serves, and sweeps beside it, until the context ends or serving fails.
 func (o *opened) until(ctx context.Context, serve func(context.Context, http.Handler) error) error {
-	both, ctx := errgroup.WithContext(ctx)
-	both.Go(func() error { return serve(ctx, o.Handler) })
-	both.Go(func() error { return o.sweep(ctx) })
-	return both.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() { o.sweep(ctx) })
+	err := serve(ctx, o.Handler)
+	stop()
+	sweeping.Wait()
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,8 +21,9 @@ import (
 // the first start. One process at a time can have it.
 type Embedded struct {
 	*App
-	table *bolt.Store
-	now   func() time.Time
+	table  *bolt.Store
+	logger *slog.Logger
+	now    func() time.Time
 }
 
 // Names of the files in the folder.
@@ -57,7 +59,7 @@ func InFolder(folder string, c config.Config, m Ambient) (*Embedded, error) {
 	if err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
-	return &Embedded{App: a, table: t, now: m.Now}, nil
+	return &Embedded{App: a, table: t, logger: m.Logger, now: m.Now}, nil
 }
 
 // Close lets go of the folder.
@@ -69,19 +71,31 @@ const (
 	sweepPortion = 1000
 )
 
-// Sweep removes what expired long ago, until the context ends: the part of the
-// store that DynamoDB does by itself.
-func (e *Embedded) Sweep(ctx context.Context) error {
+// Sweep removes what expired long ago, now and then until the context ends: the part of
+// the store that DynamoDB does by itself.
+func (e *Embedded) Sweep(ctx context.Context) {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-ticker.C:
-			if _, err := e.table.Sweep(ctx, e.now(), sweepPortion); err != nil && ctx.Err() == nil {
-				return fmt.Errorf("sweep expired items: %w", err)
-			}
+			e.sweep(ctx)
+		}
+	}
+}
+
+// sweep removes all that there is to remove. What it fails to remove is left to the next
+// time: nothing depends on it, because readers look at the expiry themselves.
+func (e *Embedded) sweep(ctx context.Context) {
+	for {
+		removed, err := e.table.Sweep(ctx, e.now(), sweepPortion)
+		if err != nil && ctx.Err() == nil {
+			e.logger.LogAttrs(ctx, slog.LevelError, "expired items were not swept", slog.String("cause", err.Error()))
+		}
+		if err != nil || removed < sweepPortion {
+			return
 		}
 	}
 }

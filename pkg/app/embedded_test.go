@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,9 +158,7 @@ func TestSweepRemovesTombstonesAfterADay(t *testing.T) {
 			_, err := e.Sessions.Set(t.Context(), apptest.Admin(), session.Set{SessionID: r.SessionID})
 			return faultID(err)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		swept := make(chan error, 1)
-		go func() { swept <- e.Sweep(ctx) }()
+		stop := sweeping(t, e)
 		time.Sleep(24*time.Hour - time.Minute)
 		if got := state(); got != "COMMAND-Hewfq" {
 			t.Errorf("within a day: %s", got)
@@ -168,9 +167,64 @@ func TestSweepRemovesTombstonesAfterADay(t *testing.T) {
 		if got := state(); got != "QUERY-SFeaa" {
 			t.Errorf("after a day: %s", got)
 		}
+		stop()
+	})
+}
+
+// sweeping sweeps until the function that it returns is called, and has returned.
+func sweeping(t *testing.T, e *app.Embedded) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	done.Go(func() { e.Sweep(ctx) })
+	return func() {
 		cancel()
-		if err := <-swept; err != nil {
-			t.Error(err)
+		done.Wait()
+	}
+}
+
+func TestASweepLeavesNothingToTheNext(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		e := inFolder(t, folder)
+		defer closed(t, e)
+		lifetime := time.Second
+		var last string
+		for range 1001 { // one more than a portion
+			r, err := e.Sessions.Create(t.Context(), apptest.Admin(), session.Create{Step: session.Step{Lifetime: &lifetime}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = r.SessionID
+			time.Sleep(time.Millisecond)
+		}
+		stop := sweeping(t, e)
+		defer stop()
+		time.Sleep(24*time.Hour + 90*time.Second) // the first sweep that finds them is half a minute ago
+		_, err := e.Sessions.Set(t.Context(), apptest.Admin(), session.Set{SessionID: last})
+		if got := faultID(err); got != "QUERY-SFeaa" {
+			t.Errorf("the last to expire: %s", got)
+		}
+	})
+}
+
+func TestASweepThatFailsIsLoggedAndEndsNothing(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		var log apptest.Log
+		m := ambient()
+		m.Logger = slog.New(slog.NewJSONHandler(&log, nil))
+		e, err := app.InFolder(folder, defaults(t), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		closed(t, e) // as good as a disk that is gone
+		stop := sweeping(t, e)
+		time.Sleep(2*time.Minute + time.Second)
+		stop()
+		if n := strings.Count(log.String(), "expired items were not swept"); n != 2 {
+			t.Errorf("%d lines in two minutes:\n%s", n, &log)
 		}
 	})
 }
