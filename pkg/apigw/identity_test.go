@@ -10,24 +10,6 @@ import (
 	"github.com/stepup-auth/stepup/pkg/apigw"
 )
 
-func TestEventIsReachableFromTheContext(t *testing.T) {
-	t.Parallel()
-	var arn string
-	h := apigw.New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		e, ok := apigw.EventFrom(r.Context())
-		if ok && e.RequestContext.Authorizer != nil && e.RequestContext.Authorizer.IAM != nil {
-			arn = e.RequestContext.Authorizer.IAM.UserARN
-		}
-	}), apigw.Options{})
-	invoke(t, h, fixture(t, "iam"))
-	if want := "arn:aws:sts::123456789012:assumed-role/login/ci"; arn != want {
-		t.Errorf("IAM user ARN = %q, want %q", arn, want)
-	}
-	if _, ok := apigw.EventFrom(t.Context()); ok {
-		t.Error("an event was found in a context that no Handler made")
-	}
-}
-
 func TestSignedByIsTheWordOfTheIAMAuthorizer(t *testing.T) {
 	t.Parallel()
 	const arn = "arn:aws:iam::123456789012:user/ops"

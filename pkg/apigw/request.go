@@ -27,18 +27,6 @@ const payloadVersion = "2.0"
 
 type eventKey struct{}
 
-// EventFrom returns the event that the request was made from, for what net/http has
-// no place for: the gateway's request id, the IAM or JWT authorizer's identity, a
-// client certificate. It reports false outside of a request served by a Handler.
-// The maps in the event are shared: read them only.
-func EventFrom(ctx context.Context) (events.APIGatewayV2HTTPRequest, bool) {
-	event, ok := ctx.Value(eventKey{}).(*events.APIGatewayV2HTTPRequest)
-	if !ok {
-		return events.APIGatewayV2HTTPRequest{}, false
-	}
-	return *event, true
-}
-
 // SignedBy returns the ARN of whoever signed the request, as API Gateway's IAM
 // authorizer verified it: of a user, or of the session of a role. It is empty where the
 // authorizer gives none, and then still signed. It reports false for a request that no

@@ -163,31 +163,3 @@ func TestRedactLeavesNoAddressInAProvidersWords(t *testing.T) {
 		}
 	}
 }
-
-func TestSegmentsAreWhatANetworkCharges(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name, text string
-		want       int
-	}{
-		{"nothing", "", 1},
-		{"160 of the alphabet", strings.Repeat("é", 160), 1},
-		{"161 of the alphabet", strings.Repeat("a", 161), 2},
-		{"306 of the alphabet", strings.Repeat("a", 306), 2},
-		{"307 of the alphabet", strings.Repeat("a", 307), 3},
-		{"80 of the extension", strings.Repeat("€", 80), 1},
-		{"81 of the extension", strings.Repeat("€", 81), 2},
-		{"70 with a character outside", strings.Repeat("a", 69) + "ő", 1},
-		{"71 with a character outside", strings.Repeat("a", 70) + "ő", 2},
-		{"35 pairs", strings.Repeat("😀", 35), 1},
-		{"36 pairs", strings.Repeat("😀", 36), 2},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			if got := notify.Segments(tt.text); got != tt.want {
-				t.Errorf("Segments = %d, want %d", got, tt.want)
-			}
-		})
-	}
-}

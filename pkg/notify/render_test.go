@@ -226,8 +226,8 @@ func TestTextMessagesFitIntoOneAndEndWithTheBoundCode(t *testing.T) {
 			m.Language, m.Data.Domain, m.Data.Expiry = language, "login.department.example.com", 10*time.Minute
 			text := render(t, r, m).Text
 			// All built-in words are in GSM's basic alphabet, where a character is a unit.
-			if n := len([]rune(text)); n > 140 || notify.Segments(text) != 1 {
-				t.Errorf("%s %s has %d characters in %d messages, want 140 in one: %q", language, kind, n, notify.Segments(text), text)
+			if n := len([]rune(text)); n > 140 || segments(text) != 1 {
+				t.Errorf("%s %s has %d characters in %d messages, want 140 in one: %q", language, kind, n, segments(text), text)
 			}
 			if !strings.HasSuffix(text, "\n@login.department.example.com #12345678") {
 				t.Errorf("%s %s = %q, want the bound code as its last line", language, kind, text)

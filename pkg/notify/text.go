@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 	"unicode"
-	"unicode/utf16"
 
 	"github.com/stepup-auth/stepup/pkg/weblink"
 )
@@ -104,43 +103,3 @@ func oneLine(s string) string { return clean(strings.Join(strings.Fields(s), " "
 // so that a browser offers it there and nowhere else (WICG, "Origin-bound one-time
 // codes delivered via SMS"). Templates do not write it: it is for machines.
 func boundCode(domain, code string) string { return "\n@" + domain + " #" + code }
-
-// The alphabet of GSM 03.38: what costs one unit and what costs two.
-const (
-	gsmBasic = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡" +
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-	gsmExtended = "^{}\\[~]|€\f"
-)
-
-// Segments returns how many messages a phone network makes of the text, which is what
-// a provider charges for: one holds 160 units of the GSM alphabet or 70 of UTF-16,
-// and each part of a longer one 153 or 67. It ignores that a pair of units is not
-// split between two parts, which can cost one more.
-func Segments(text string) int {
-	if units, ok := gsmUnits(text); ok {
-		return segments(units, 160, 153)
-	}
-	return segments(len(utf16.Encode([]rune(text))), 70, 67)
-}
-
-func segments(units, single, part int) int {
-	if units <= single {
-		return 1
-	}
-	return (units + part - 1) / part
-}
-
-// gsmUnits returns the length in the GSM alphabet, if the text can be written in it.
-func gsmUnits(text string) (units int, ok bool) {
-	for _, r := range text {
-		switch {
-		case strings.ContainsRune(gsmBasic, r):
-			units++
-		case strings.ContainsRune(gsmExtended, r):
-			units += 2
-		default:
-			return 0, false
-		}
-	}
-	return units, true
-}

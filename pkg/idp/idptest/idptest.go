@@ -84,17 +84,6 @@ func (p *Provider) Config(id string) idp.Provider {
 	return idp.Provider{ID: id, Name: "Test", Issuer: p.Issuer, ClientID: clientID, ClientSecret: ClientSecret}
 }
 
-// JSON describes it as the configuration does.
-func (p *Provider) JSON(id string) []byte {
-	text, err := json.Marshal([]map[string]any{{
-		"id": id, "issuer": p.Issuer, "clientId": clientID, "clientSecret": ClientSecret,
-	}})
-	if err != nil {
-		panic(err) // a map of texts can be marshaled
-	}
-	return text
-}
-
 // patience is how long the process may take until it answers. It needs half a second.
 const patience = 20 * time.Second
 

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/stepup-auth/stepup/pkg/fault"
+	"github.com/stepup-auth/stepup/pkg/retry"
 	"github.com/stepup-auth/stepup/pkg/table"
 )
 
@@ -122,14 +124,10 @@ func (s *Store) pause(ctx context.Context, attempt int) error {
 	if s.opts.Jitter != nil {
 		d = time.Duration(s.opts.Jitter() * float64(d))
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return table.Interrupted(ctx)
+	if err := retry.Sleep(ctx, d); err != nil {
+		return fault.From(err)
 	}
+	return nil
 }
 
 // Query implements table.Table.
