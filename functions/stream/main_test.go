@@ -3,7 +3,6 @@ package main_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -23,18 +22,7 @@ const function = "github.com/stepup-auth/stepup/functions/stream"
 // builds makes the binary that the tests run.
 var builds lambdatest.Builds
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "stream")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	builds.Dir = dir
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(builds.Run(m)) }
 
 // deployed is the function's binary with an EventBridge of its own.
 type deployed struct {

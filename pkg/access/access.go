@@ -92,8 +92,8 @@ type Caller struct {
 	// ID identifies the caller in records: an API key's id, a user's id, or the ARN of
 	// an IAM user or role.
 	ID string
-	// Role is what an API key was issued with, or an ARN mapped to. A user who calls with a session
-	// token has none: they may act on what is their own.
+	// Role is what an API key was issued with, or what an ARN is mapped to. A user who
+	// calls with a session token has none: they may act on what is their own.
 	Role Role
 	// Organization is where an ORG_ role counts, and the user's own organization
 	// for a session token.

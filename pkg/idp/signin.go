@@ -112,7 +112,7 @@ func (p *provider) verify(ctx context.Context, d *document, tokens *oauth2.Token
 	case err != nil:
 		return idToken{}, p.failed(ErrAnswer, err)
 	case verified.Issuer != p.Issuer:
-		// The library lets Google leave out the scheme. Google has long stopped to.
+		// The library lets Google leave out the scheme. Google has long stopped doing so.
 		return idToken{}, p.failed(ErrAnswer, errors.New("the id token has another issuer"))
 	case subtle.ConstantTimeCompare([]byte(verified.Nonce), []byte(nonce)) != 1:
 		return idToken{}, p.failed(ErrAnswer, errors.New("the id token has another nonce"))

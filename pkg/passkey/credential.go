@@ -29,9 +29,9 @@ func (c Credential) Check() error {
 	case len(c.Transports) > maxTransports:
 		return fmt.Errorf("passkey: %d transports", len(c.Transports))
 	case slices.ContainsFunc(c.Transports, func(t string) bool { return !transportName().MatchString(t) }):
-		return errors.New("passkey: a transport is no name")
+		return errors.New("passkey: a transport is not a name")
 	case c.AttestationFormat != "" && !transportName().MatchString(c.AttestationFormat):
-		return errors.New("passkey: attestation format is no name")
+		return errors.New("passkey: attestation format is not a name")
 	}
 	return checkPublicKey(c.PublicKey)
 }

@@ -1,9 +1,8 @@
-// Package sending owns how often messages may leave: a cooldown and caps per
-// address, caps per day for a user, an organization, a country and a network, one per hour for a
-// user, a budget
-// per day for the whole deployment, in messages and in money, and the places that
-// messages may go to. It decides on values and keeps nothing; a store commits what it
-// decided together with the change that the message is about.
+// Package sending owns how often messages may leave, and where to: a cooldown and caps
+// per address; caps per day for a user, an organization, a country and a network, and one
+// per hour for a user; a budget per day for the whole deployment, in messages and in
+// money; and the regions that messages may go to. It decides on values and keeps nothing;
+// a store commits what it decided together with the change that the message is about.
 package sending
 
 import (

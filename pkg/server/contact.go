@@ -72,7 +72,8 @@ func contactAnswerOf(u user.Result, c sending.Channel) contactAnswer {
 	return contactAnswer{userDetails(u.User), returned(u, c), quoted(u.Prices, c)}
 }
 
-// setContact changes an address and answers with the code that was asked for, or the price of the message.
+// setContact changes an address and answers with the code that was asked for, or the price
+// of the message.
 func (s *userServer) setContact(ctx context.Context, r aboutUser, c user.Update) (contactAnswer, error) {
 	caller, err := s.door.admit(ctx, r)
 	if err != nil {

@@ -55,8 +55,9 @@ func created(_ context.Context, w http.ResponseWriter, m proto.Message) error {
 	return nil
 }
 
-// gatewayError ends a Get of what the client has, renders what a method returned, or what the gateway itself says of a
-// message that it cannot read: that comes as a gRPC status.
+// gatewayError renders what a method returned, or what the gateway itself says of a message
+// that it cannot read, which comes as a gRPC status. A Get of what the client has already is
+// answered without a body.
 func gatewayError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
 	if errors.Is(err, errNotModified) {
 		notModified(w)

@@ -53,8 +53,8 @@ type Config struct {
 	RelyingParties *passkey.RelyingParties
 	// Instance is the id that answers name as the owner of sessions.
 	Instance string
-	// Origins are the browser origins that may call; empty allows any. Callers
-	// prove themselves with a bearer token or a signature and never with a cookie, so an origin
+	// Origins are the browser origins that may call; empty allows any. Callers prove
+	// themselves with a bearer token or a signature and never with a cookie, so an origin
 	// gives no rights.
 	Origins []string
 	// Timeout bounds one request.

@@ -125,9 +125,9 @@ func (s *Session) Expired(now time.Time) bool {
 	return !s.ExpiresAt.IsZero() && s.ExpiresAt.Before(now)
 }
 
-// Ended reports whether the session is over for good: deleted, or ended with others of
-// its user, who may have been locked, deactivated or deleted, or one too many. The guard is the bound
-// user's, nil when there is none.
+// Ended reports whether the session is over for good: deleted; ended with others of its
+// user, who may have been locked, deactivated or deleted; or one too many. The guard is
+// the bound user's, nil when there is none.
 func (s *Session) Ended(guard *user.Guard) bool {
 	if !s.TerminatedAt.IsZero() {
 		return true

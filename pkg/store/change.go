@@ -10,9 +10,10 @@ import (
 )
 
 // DecodeChange returns what a change of one item is in the words of the domain. The
-// item is nil where there was or is none. The change is nil for an item that is no part
-// of a session or user and no count of a region, such as a login name. The error is a fault of kind
-// Internal, whose cause names the key and the attribute and repeats no value.
+// item is nil where there was or is none. The change is nil for an item that is neither
+// part of a session or user nor the count of a region, such as a login name. The error is
+// a fault of kind Internal, whose cause names the key and the attribute and repeats no
+// value.
 func DecodeChange(k table.Key, before, after table.Item) (lifecycle.Change, error) {
 	switch {
 	case k == sessionKey("") || strings.HasPrefix(k.PK, userPrefix) && userID(k) == "":

@@ -221,8 +221,8 @@ func (s *Store) remember(found *session.Session) {
 }
 
 // bindings remembers which user a session is bound to. That changes only when the step
-// that bound it is taken back, which Load sees; the memory saves a round trip. It keeps two generations and
-// drops the older one when the younger is full.
+// that bound it is taken back, which Load sees; the memory saves a round trip. It keeps
+// two generations and drops the older one when the younger is full.
 type bindings struct {
 	mu           sync.Mutex
 	young, older map[string]string

@@ -240,8 +240,8 @@ func decodeUser(id string, items userItems) (*user.User, error) {
 	return u, nil
 }
 
-// decodeMain reads what a user is without guard, keys and links. It returns nil for an absent
-// item.
+// decodeMain reads what a user is without guard, keys and links. It returns nil for an
+// absent item.
 func decodeMain(id string, item table.Item) (*user.User, error) {
 	if item == nil {
 		return nil, nil

@@ -234,7 +234,7 @@ func (s *Service) newRecoveryCodes(id string, count int) (codes []string, macs [
 	return codes, macs, nil
 }
 
-// RemoveRecoveryCodes takes all unused codes away; without any it changes nothing.
+// RemoveRecoveryCodes takes all unused codes away; there may be none.
 func (s *Service) RemoveRecoveryCodes(ctx context.Context, caller access.Caller, id string) (*User, error) {
 	return s.enrol(ctx, target{caller: caller, id: id, permission: access.UserWrite}, func(u *User, _ time.Time) error {
 		u.Guard.RecoveryCodes = nil

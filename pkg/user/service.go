@@ -37,11 +37,11 @@ type Store interface {
 	// Usage returns what has been sent to the subjects.
 	Usage(ctx context.Context, subjects []sending.Subject) (map[sending.Subject]sending.Usage, error)
 	// SaveUser commits the change, all or nothing. It returns fault.Conflict when the
-	// stored user, or what was sent, is not what the change assumes, and with a FormerLife
-	// as its cause when a new user's epoch is none; ErrExists when a new user's id is
-	// taken, ErrLoginNameTaken when the login name is,
-	// ErrCredentialTaken when a key's credential id is, and ErrLinkTaken when an
-	// external account is; sending.ErrBudget when the day's budget is spent.
+	// stored user, or what was sent, is not what the change assumes, and when a new user
+	// needs a later epoch, then with a FormerLife as its cause; ErrExists when a new user's
+	// id is taken, ErrLoginNameTaken when the login name is, ErrCredentialTaken when a
+	// key's credential id is, and ErrLinkTaken when an external account is; and the fault
+	// of its scope, such as sending.ErrBudget, when a count is full.
 	SaveUser(ctx context.Context, c Change) error
 }
 

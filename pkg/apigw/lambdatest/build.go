@@ -79,14 +79,27 @@ func Zip(w io.Writer, binary string) error {
 	return nil
 }
 
-// Builds compiles every main package at most once. Give a test binary one, with a
-// directory that TestMain makes and removes. It is safe for concurrent use.
+// Builds compiles every main package at most once. Give a test binary one, and let its
+// TestMain be os.Exit(builds.Run(m)). It is safe for concurrent use.
 type Builds struct {
 	// Dir receives one folder for each package.
 	Dir string
 
 	mu       sync.Mutex
 	binaries map[string]string
+}
+
+// Run runs tests, such as a testing.M, with a folder for the binaries that goes away after
+// them. It returns their exit code.
+func (b *Builds) Run(tests interface{ Run() int }) int {
+	dir, err := os.MkdirTemp("", "lambdatest")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	b.Dir = dir
+	return tests.Run()
 }
 
 // Build returns the binary of pkg and compiles it if that has not been done. A failed

@@ -25,18 +25,7 @@ const function = "./testdata/function"
 
 var builds lambdatest.Builds
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "lambdatest")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	builds.Dir = dir
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(builds.Run(m)) }
 
 // answer is what the test function returns.
 type answer struct {
