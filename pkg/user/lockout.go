@@ -91,9 +91,10 @@ func (l Lockout) delayAfter(n int) time.Duration {
 	}
 	d := l.firstDelay()
 	for range n - l.limit() {
-		if d *= 2; d >= l.maxDelay() {
+		if d >= l.maxDelay()/2 { // before it doubles: a delay of centuries must not overflow
 			return l.maxDelay()
 		}
+		d *= 2
 	}
 	return d
 }

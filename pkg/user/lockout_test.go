@@ -70,6 +70,23 @@ func TestLockoutFollowsItsPolicy(t *testing.T) {
 
 // TestL4_KindsOfAuthenticatorAreCountedApart uses a kind of its own, because the
 // counters are open to any.
+// The longest delay that a variable can set must still be a lock.
+func TestDelaysOfCenturiesLockToo(t *testing.T) {
+	t.Parallel()
+	const year = 365 * 24 * time.Hour
+	policy := user.Lockout{Limit: 1, FirstDelay: 100 * year, MaxDelay: 290 * year}
+	if err := policy.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	u := &user.User{Guard: user.Guard{State: user.StateActive}}
+	for n, want := range []time.Duration{100 * year, 200 * year, policy.MaxDelay, policy.MaxDelay} {
+		u.Fail(user.AuthPassword, policy, apptest.Epoch())
+		if lock := u.Locked(user.AuthPassword, policy, apptest.Epoch()); lock == nil || lock.Wait != want {
+			t.Errorf("after %d failures: %+v, want a wait of %v", n+1, lock, want)
+		}
+	}
+}
+
 func TestL4_KindsOfAuthenticatorAreCountedApart(t *testing.T) {
 	t.Parallel()
 	const other user.Authenticator = "other"
