@@ -58,9 +58,11 @@ type KeysConfig struct {
 
 // Keys issues and checks API keys. It is safe for concurrent use.
 type Keys struct {
-	c    KeysConfig
-	mu   sync.Mutex
-	seen map[string]remembered // by key id
+	c KeysConfig
+
+	mu          sync.Mutex            // guards the rest
+	seen        map[string]remembered // by key id
+	revocations int                   // of this process
 }
 
 type remembered struct {
@@ -171,6 +173,7 @@ func (k *Keys) lookUp(ctx context.Context, keyID string) (*Key, error) {
 	now := k.c.Now()
 	k.mu.Lock()
 	known, fresh := k.seen[keyID]
+	before := k.revocations
 	k.mu.Unlock()
 	if fresh && now.Before(known.until) {
 		return &known.key, nil
@@ -181,6 +184,9 @@ func (k *Keys) lookUp(ctx context.Context, keyID string) (*Key, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.revocations != before { // it may be this key that was revoked since it was read
+		return key, nil
+	}
 	if len(k.seen) >= maxRemembered {
 		clear(k.seen)
 	}
@@ -201,6 +207,7 @@ func (k *Keys) Revoke(ctx context.Context, keyID string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.seen, keyID)
+	k.revocations++
 	return nil
 }
 

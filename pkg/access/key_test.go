@@ -150,6 +150,44 @@ func TestAKeyIsRememberedForAWhile(t *testing.T) {
 	})
 }
 
+// between runs something after the next read of a key, and before its reader goes on.
+type between struct {
+	access.KeyStore
+
+	then func()
+}
+
+func (b *between) Key(ctx context.Context, id string) (*access.Key, error) {
+	key, err := b.KeyStore.Key(ctx, id)
+	if then := b.then; then != nil {
+		b.then = nil
+		then()
+	}
+	return key, err
+}
+
+func TestAKeyThatIsRevokedWhileItIsReadIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	s := apptest.New(t, apptest.Options{})
+	slow := &between{KeyStore: store.New(s.Table, rand.Reader)}
+	keys := access.NewKeys(access.KeysConfig{Store: slow, Ring: s.Ring, Now: s.Clock.Now, Random: rand.Reader, Remember: remember})
+	key, text, err := keys.Issue(t.Context(), access.NewKey{Role: access.IAMOwner})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow.then = func() {
+		if err := keys.Revoke(t.Context(), key.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := keys.Authenticate(t.Context(), text); err != nil {
+		t.Errorf("read before the revocation: %v", err)
+	}
+	if _, err := keys.Authenticate(t.Context(), text); !refused(err) {
+		t.Errorf("after the revocation: %v", err)
+	}
+}
+
 func TestARevocationReachesOtherProcessesWhenTheyForget(t *testing.T) {
 	t.Parallel()
 	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
