@@ -6,6 +6,7 @@ var (
 	DecodeItem = decodeItem
 	Tuple      = tuple
 	Untuple    = untuple
+	Apply      = apply
 )
 
 // KeptTokens is how many tokens a store remembers.

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -182,7 +183,11 @@ func load(tx *bbolt.Tx, key table.Key) (table.Item, error) {
 func (s *Store) replace(tx *bbolt.Tx, st step) error {
 	items := tx.Bucket([]byte(itemBucket))
 	for _, d := range s.derived {
-		if err := move(tx.Bucket(d.bucket), d.entry(st.key, st.old), d.entry(st.key, st.next)); err != nil {
+		from, to := d.entry(st.key, st.old), d.entry(st.key, st.next)
+		if bytes.Equal(from, to) {
+			continue
+		}
+		if err := move(tx.Bucket(d.bucket), from, to); err != nil {
 			return err
 		}
 	}
@@ -193,9 +198,6 @@ func (s *Store) replace(tx *bbolt.Tx, st step) error {
 }
 
 func move(bucket *bbolt.Bucket, from, to []byte) error {
-	if string(from) == string(to) {
-		return nil
-	}
 	if from != nil {
 		if err := bucket.Delete(from); err != nil {
 			return err
