@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/session"
 	"github.com/stepup-auth/stepup/pkg/table"
@@ -63,6 +65,19 @@ func (s *torn) Get(ctx context.Context, key table.Key) (item table.Item, err err
 	return item, err
 }
 
+// BatchGet reads its items one by one, as DynamoDB may.
+func (s *torn) BatchGet(ctx context.Context, keys []table.Key) ([]table.Item, error) {
+	items := make([]table.Item, len(keys))
+	reads, ctx := errgroup.WithContext(ctx)
+	for i, key := range keys {
+		reads.Go(func() (err error) {
+			items[i], err = s.Get(ctx, key)
+			return err
+		})
+	}
+	return items, reads.Wait()
+}
+
 func (s *torn) Query(ctx context.Context, q table.Query) (page table.Page, err error) {
 	s.read(ctx, q.PK, func() { page, err = s.Table.Query(ctx, q) })
 	return page, err
@@ -97,4 +112,25 @@ func TestS6_TheSessionThatIsKeptIsNeverToldThatItIsOver(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestS6_TheSessionThatIsKeptIsNeverLeftOut(t *testing.T) {
+	t.Parallel()
+	apptest.OnBothStores(t, func(t *testing.T, tb table.Table) {
+		store := &torn{Table: tb, first: "SES#"}
+		s := apptest.New(t, apptest.Options{Table: store})
+		ada := s.NewUserCheap(t, "ada")
+		kept := on(t, s, ada.ID, "phone")
+		store.between(func(ctx context.Context) {
+			_, err := s.Sessions.Terminate(ctx, apptest.Admin(), session.Terminate{UserID: ada.ID, KeepID: kept.SessionID})
+			check(t, err)
+		})
+		found, err := s.Sessions.List(t.Context(), apptest.Admin(), session.Search{
+			Filters: []session.Filter{session.IDs{kept.SessionID}},
+		})
+		check(t, err)
+		if len(found.Sessions) != 1 {
+			t.Errorf("listed %+v, want the session that was kept", found.Sessions)
+		}
+	})
 }

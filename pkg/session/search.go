@@ -60,8 +60,8 @@ func (s *Service) List(ctx context.Context, caller access.Caller, q Search) (Lis
 }
 
 // search reads the narrowest sources that hold every match, in the order of the list.
-func (s *Service) search(ctx context.Context, caller access.Caller, q Search) (paging.Part[row], error) {
-	matching := func(ids []string) ([]row, error) { return s.matching(ctx, caller, q.Filters, ids) }
+func (s *Service) search(ctx context.Context, caller access.Caller, q Search) (paging.Part[*row], error) {
+	matching := func(ids []string) ([]*row, error) { return s.matching(ctx, caller, q.Filters, ids) }
 	page := paging.Page{Offset: q.Offset, Limit: cmp.Or(q.Limit, MaxPage)}
 	if ids, given := idsOf(q.Filters); given && caller.Holds(access.SessionRead) {
 		rows, err := matching(ids)
@@ -82,25 +82,74 @@ type row struct {
 
 // matching reads sessions and returns those that belong into the list, in the order of
 // the ids.
-func (s *Service) matching(ctx context.Context, caller access.Caller, filters []Filter, ids []string) ([]row, error) {
-	candidates, err := s.c.Store.Sessions(ctx, ids)
+func (s *Service) matching(ctx context.Context, caller access.Caller, filters []Filter, ids []string) ([]*row, error) {
+	unwanted := func(r *row) bool {
+		return !r.session.TerminatedAt.IsZero() || !visible(caller, r.session) || !matches(r.session, filters)
+	}
+	found, err := s.c.Store.Sessions(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	candidates = slices.DeleteFunc(candidates, func(found *Session) bool {
-		return !found.TerminatedAt.IsZero() || !visible(caller, found) || !matches(found, filters)
-	})
-	users, err := s.usersOf(ctx, candidates)
+	rows := make([]*row, len(found))
+	for i, one := range found {
+		rows[i] = &row{session: one}
+	}
+	rows = slices.DeleteFunc(rows, unwanted)
+	if err := s.join(ctx, rows); err != nil {
+		return nil, err
+	}
+	if err := s.lookAgain(ctx, rows); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(rows, func(r *row) bool { return r.over() || unwanted(r) }), nil
+}
+
+// looks bounds how often a session is read again that is written meanwhile.
+const looks = 3
+
+// lookAgain reads sessions again that seem to be over by their user's guard. They were read
+// before it, and in between the guard may have ended the others of its user and kept one.
+func (s *Service) lookAgain(ctx context.Context, rows []*row) error {
+	doubtful := seemingOver(rows)
+	for range looks {
+		if len(doubtful) == 0 {
+			break
+		}
+		changed, err := s.reread(ctx, doubtful)
+		if err != nil {
+			return err
+		}
+		if err := s.join(ctx, changed); err != nil {
+			return err
+		}
+		doubtful = seemingOver(changed)
+	}
+	return nil
+}
+
+func seemingOver(rows []*row) []*row {
+	return slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return !r.over() })
+}
+
+// reread reads the sessions of the rows once more and returns those that are not as they
+// were. One that is belongs together with the user that was read in between.
+func (s *Service) reread(ctx context.Context, rows []*row) ([]*row, error) {
+	ids, byID := make([]string, len(rows)), make(map[string]*row, len(rows))
+	for i, r := range rows {
+		ids[i], byID[r.session.ID] = r.session.ID, r
+	}
+	found, err := s.c.Store.Sessions(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	var rows []row
-	for _, found := range candidates {
-		if r := (row{found, users[found.Factors.User.ID]}); !found.Ended(r.guard()) {
-			rows = append(rows, r)
+	var changed []*row
+	for _, now := range found {
+		if r := byID[now.ID]; now.Revision != r.session.Revision {
+			r.session = now
+			changed = append(changed, r)
 		}
 	}
-	return rows, nil
+	return changed, nil
 }
 
 func matches(s *Session, filters []Filter) bool {
@@ -112,17 +161,19 @@ func matches(s *Session, filters []Filter) bool {
 	return true
 }
 
-func (r row) guard() *user.Guard {
+func (r *row) guard() *user.Guard {
 	if r.user == nil {
 		return nil
 	}
 	return &r.user.Guard
 }
 
+func (r *row) over() bool { return r.session.Ended(r.guard()) }
+
 // order sorts by creation time; the id makes it total, so that pages never overlap.
 // It is the order of Store.SessionIDs.
-func order(ascending bool) func(a, b row) int {
-	return func(a, b row) int {
+func order(ascending bool) func(a, b *row) int {
+	return func(a, b *row) int {
 		if !ascending {
 			a, b = b, a
 		}
@@ -130,22 +181,26 @@ func order(ascending bool) func(a, b row) int {
 	}
 }
 
-func (s *Service) usersOf(ctx context.Context, sessions []*Session) (map[string]*user.User, error) {
+// join reads the users of the sessions.
+func (s *Service) join(ctx context.Context, rows []*row) error {
 	var ids []string
-	for _, found := range sessions {
-		if found.Bound() {
-			ids = append(ids, found.Factors.User.ID)
+	for _, r := range rows {
+		if r.session.Bound() {
+			ids = append(ids, r.session.Factors.User.ID)
 		}
 	}
 	users, err := s.c.Store.Users(ctx, ids)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	byID := make(map[string]*user.User, len(users))
 	for _, u := range users {
 		byID[u.ID] = u
 	}
-	return byID, nil
+	for _, r := range rows {
+		r.user = byID[r.session.Factors.User.ID]
+	}
+	return nil
 }
 
 // idsOf returns the ids that every ids filter names.

@@ -314,8 +314,10 @@ func listSessions(t *testing.T, l *lab, r *record) {
 				w.make(client, lifeCall{verb: "guess", session: client})
 			case n < 82:
 				w.make(client, lifeCall{verb: "delete", session: client - client%2 + min(1, random.IntN(3))})
-			case i > 1:
+			case n < 91 && i > 1:
 				w.make(client, lifeCall{verb: "end", session: nobody, agent: agentOf(client)})
+			case i > 1:
+				w.make(client, lifeCall{verb: "end", session: client})
 			}
 		}
 	})
