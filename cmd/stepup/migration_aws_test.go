@@ -12,7 +12,7 @@ import (
 // onDynamoDB is the environment of a command that works on a fresh table.
 func onDynamoDB(t *testing.T) []string {
 	t.Helper()
-	client, name := dynoxide.NewTable(t)
+	client, name := dynoxide.NewTable(t, dynoxide.Options{})
 	keyring := filepath.Join(t.TempDir(), "keyring.json")
 	writeFile(t, keyring, run(t, nil, "keyring", "generate").out)
 	return []string{

@@ -20,7 +20,7 @@ import (
 // codes, and runs the real binary over the real stream, which delivers twice.
 func TestARegionThatIsStoppedIsToldOnceWithoutAnyNumber(t *testing.T) {
 	t.Parallel()
-	client, name := dynoxide.NewTable(t)
+	client, name := dynoxide.NewTable(t, dynoxide.Options{})
 	s := apptest.New(t, apptest.Options{
 		Table: dynamo.New(client, name, store.Schema(), dynamo.Options{}), Env: map[string]string{"STEPUP_SMS_CONVERSION_LIMIT": "2"},
 	})

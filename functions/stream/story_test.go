@@ -36,7 +36,7 @@ type story struct {
 
 func newStory(t *testing.T, env map[string]string) *story {
 	t.Helper()
-	client, name := dynoxide.NewTable(t)
+	client, name := dynoxide.NewTable(t, dynoxide.Options{})
 	tb := dynamo.New(client, name, store.Schema(), dynamo.Options{})
 	s := &story{Service: apptest.New(t, apptest.Options{Table: tb, Env: env}), t: t, table: name}
 	s.store = store.New(tb, rand.Reader)

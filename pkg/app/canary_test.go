@@ -14,6 +14,8 @@ import (
 	"github.com/stepup-auth/stepup/pkg/app/apptest"
 	"github.com/stepup-auth/stepup/pkg/lifecycle"
 	"github.com/stepup-auth/stepup/pkg/stream"
+	"github.com/stepup-auth/stepup/pkg/table"
+	"github.com/stepup-auth/stepup/pkg/table/dynamo"
 	"github.com/stepup-auth/stepup/pkg/table/tabletest/dynoxide"
 	"github.com/stepup-auth/stepup/test/canary"
 )
@@ -54,7 +56,10 @@ func (o *origin) bad(c call) map[string]call {
 func TestG2_NoCallOfTheContractTellsASecret(t *testing.T) {
 	t.Parallel()
 	o := newStoredOrigin(t)
-	for kind, open := range stores {
+	for kind, open := range map[string]func(t *testing.T) table.Table{
+		"bolt":   stores["bolt"],
+		"dynamo": func(t *testing.T) table.Table { return apptest.DynamoWithStream(t, dynamo.Options{}) },
+	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			together(t, o.calls(), func(t *testing.T, c call) {

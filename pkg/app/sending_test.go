@@ -58,7 +58,7 @@ type deployment struct {
 func deploy(t *testing.T, env map[string]string) deployment {
 	t.Helper()
 	d := deployment{providers: awstest.Start(t), logs: &apptest.Log{}, metrics: &apptest.Log{}, watch: &canary.Watch{}, asked: &apptest.Log{}}
-	d.database, d.table = dynoxide.NewTable(t)
+	d.database, d.table = dynoxide.NewTable(t, dynoxide.Options{})
 	d.dynamo = proxy.Start(t, *d.database.Options().BaseEndpoint)
 	d.sns, d.ses = proxy.Start(t, d.providers.URL), proxy.Start(t, d.providers.URL)
 	d.ways = []*proxy.Proxy{d.dynamo, d.sns, d.ses}

@@ -25,7 +25,7 @@ const Package = "github.com/stepup-auth/stepup/functions/api"
 // "NAME=value". All of it goes away with t.
 func Deploy(t testing.TB) []string {
 	t.Helper()
-	client, name := dynoxide.NewTable(t)
+	client, name := dynoxide.NewTable(t, dynoxide.Options{})
 	if err := Seed(t.Context(), dynamo.New(client, name, store.Schema(), dynamo.Options{})); err != nil {
 		t.Fatal(err)
 	}

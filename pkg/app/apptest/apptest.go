@@ -195,7 +195,19 @@ func Bolt(t testing.TB) *bolt.Store {
 // test.
 func Dynamo(t testing.TB, o dynamo.Options) *DynamoTable {
 	t.Helper()
-	client, name := dynoxide.NewTable(t)
+	return newDynamo(t, o, dynoxide.Options{NoStream: true})
+}
+
+// DynamoWithStream is Dynamo with the stream that a deployed table has, which makes it slower
+// with every write.
+func DynamoWithStream(t testing.TB, o dynamo.Options) *DynamoTable {
+	t.Helper()
+	return newDynamo(t, o, dynoxide.Options{})
+}
+
+func newDynamo(t testing.TB, o dynamo.Options, how dynoxide.Options) *DynamoTable {
+	t.Helper()
+	client, name := dynoxide.NewTable(t, how)
 	return &DynamoTable{
 		dynamo.New(client, name, store.Schema(), o),
 		func(ctx context.Context) ([]byte, error) { return dynoxide.Dump(ctx, client, name) },

@@ -28,8 +28,9 @@ func (s *Store) BatchGet(ctx context.Context, keys []table.Key) ([]table.Item, e
 	}
 	items := make([]table.Item, len(keys))
 	err := s.view(ctx, func(tx *bbolt.Tx) (err error) {
+		bucket := tx.Bucket([]byte(itemBucket))
 		for i, k := range keys {
-			if items[i], err = load(tx, k); err != nil {
+			if items[i], err = load(bucket, k); err != nil {
 				return err
 			}
 		}

@@ -59,7 +59,7 @@ func (s *Store) drop(tx *bbolt.Tx, stored []byte) error {
 		return err
 	}
 	key := table.Key{PK: parts[0], SK: parts[1]}
-	old, err := load(tx, key)
+	old, err := load(tx.Bucket([]byte(itemBucket)), key)
 	if err != nil {
 		return err
 	}

@@ -122,10 +122,11 @@ type step struct {
 // plan evaluates all conditions, and only when they all hold works out the items to
 // store.
 func plan(tx *bbolt.Tx, ops []table.Op) ([]step, error) {
+	items := tx.Bucket([]byte(itemBucket))
 	olds := make([]table.Item, len(ops))
 	conflict := &table.Conflict{}
 	for i, op := range ops {
-		old, err := load(tx, op.Key)
+		old, err := load(items, op.Key)
 		if err != nil {
 			return nil, err
 		}
@@ -171,8 +172,8 @@ func after(op table.Op, old table.Item) (table.Item, error) {
 }
 
 // load returns the item under the key, nil when there is none.
-func load(tx *bbolt.Tx, key table.Key) (table.Item, error) {
-	v := tx.Bucket([]byte(itemBucket)).Get(itemKey(key))
+func load(items *bbolt.Bucket, key table.Key) (table.Item, error) {
+	v := items.Get(itemKey(key))
 	if v == nil {
 		return nil, nil
 	}

@@ -11,7 +11,7 @@ import (
 
 func open(t testing.TB, opts dynamo.Options) *dynamo.Store {
 	t.Helper()
-	client, name := dynoxide.NewTable(t)
+	client, name := dynoxide.NewTable(t, dynoxide.Options{})
 	return dynamo.New(client, name, dynoxide.Schema(t), opts)
 }
 

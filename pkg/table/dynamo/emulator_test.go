@@ -76,7 +76,7 @@ func (l *losing) RoundTrip(r *http.Request) (*http.Response, error) {
 // answer is lost.
 func losingStore(t *testing.T) *dynamo.Store {
 	t.Helper()
-	client, name := dynoxide.NewTable(t)
+	client, name := dynoxide.NewTable(t, dynoxide.Options{})
 	options := client.Options()
 	options.HTTPClient = &http.Client{Transport: &losing{}}
 	options.Retryer = retry.AddWithMaxBackoffDelay(retry.AddWithMaxAttempts(retry.NewStandard(), 2), 1)

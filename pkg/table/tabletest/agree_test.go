@@ -21,7 +21,7 @@ func TestAdaptersAgree(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			client, name := dynoxide.NewTable(t)
+			client, name := dynoxide.NewTable(t, dynoxide.Options{})
 			remote, local := dynamo.New(client, name, dynoxide.Schema(t), dynamo.Options{}), open(t)
 			g := generator{rand.New(rand.NewPCG(seed, 0))}
 			outcomes := map[string]int{}

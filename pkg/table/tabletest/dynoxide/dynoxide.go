@@ -63,12 +63,20 @@ func Client(t testing.TB) *dynamodb.Client {
 	return use(t).client()
 }
 
+// Options say how a table differs from the template's.
+type Options struct {
+	// NoStream leaves out the stream, for a table that is filled or under load: the server goes
+	// through all records of a stream with every write, so that a write would take the longer
+	// the more were written before.
+	NoStream bool
+}
+
 // NewTable creates a table as the template's resource Table describes it, under a
 // name of its own, and returns a client and the name. The table goes away with the
 // test.
-func NewTable(t testing.TB) (*dynamodb.Client, string) {
+func NewTable(t testing.TB, o Options) (*dynamodb.Client, string) {
 	t.Helper()
-	client, name, err := Create(t.Context(), Options{})
+	client, name, err := Create(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,14 +87,6 @@ func NewTable(t testing.TB) (*dynamodb.Client, string) {
 		}
 	})
 	return client, name
-}
-
-// Options say how a table differs from the template's.
-type Options struct {
-	// NoStream leaves out the stream, for a table that is filled or under load: the server goes
-	// through all records of a stream with every write, so that a write would take the longer
-	// the more were written before.
-	NoStream bool
 }
 
 // Create is NewTable for a command: the table lasts until this process ends.

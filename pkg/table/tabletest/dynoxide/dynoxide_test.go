@@ -21,8 +21,8 @@ import (
 
 func TestTablesAreFreshAndAsTheTemplateSays(t *testing.T) {
 	t.Parallel()
-	client, first := dynoxide.NewTable(t)
-	_, second := dynoxide.NewTable(t)
+	client, first := dynoxide.NewTable(t, dynoxide.Options{})
+	_, second := dynoxide.NewTable(t, dynoxide.Options{})
 	if first == second {
 		t.Fatalf("both tables are %s", first)
 	}
@@ -129,7 +129,7 @@ func TestMissingServerNamesTheCure(t *testing.T) {
 }
 func TestStreamHoldsBothImagesOfEachChange(t *testing.T) {
 	t.Parallel()
-	client, name := dynoxide.NewTable(t)
+	client, name := dynoxide.NewTable(t, dynoxide.Options{})
 	item := func(n string) map[string]types.AttributeValue {
 		return map[string]types.AttributeValue{
 			table.PartitionKey: &types.AttributeValueMemberS{Value: "p"}, table.SortKey: &types.AttributeValueMemberS{Value: "s"},
