@@ -70,9 +70,9 @@ func Open(path string, schema table.Schema, opts Options) (*Store, error) {
 		Timeout:      opts.Timeout,
 		NoSync:       opts.NoSync,
 		FreelistType: bbolt.FreelistMapType,
-		// The list of free pages grows with the file, and would be written whole with each
-		// commit: a third of what a write takes among a million sessions. It is found
-		// again when the file is opened, in a second for such a file.
+		// The list of free pages would be sorted and written whole with each commit, and
+		// a sweep makes it long (BenchmarkWriteAfterASweep). It is found again when the
+		// file is opened, by reading all of it.
 		NoFreelistSync: true,
 	})
 	if err != nil {

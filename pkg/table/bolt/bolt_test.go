@@ -1,8 +1,11 @@
 package bolt_test
 
 import (
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stepup-auth/stepup/pkg/table"
 	"github.com/stepup-auth/stepup/pkg/table/bolt"
@@ -42,3 +45,41 @@ func BenchmarkStore(b *testing.B) {
 
 // BenchmarkStoreWithoutSync measures what the store itself costs.
 func BenchmarkStoreWithoutSync(b *testing.B) { tabletest.Benchmark(b, open(b, tabletest.Schema())) }
+
+// BenchmarkWriteAfterASweep writes into a file before and after nine tenths of its items were
+// swept, which leaves thousands of free pages.
+func BenchmarkWriteAfterASweep(b *testing.B) {
+	const items, portion = 100_000, 50
+	s := open(b, tabletest.Schema())
+	key := func(i int) table.Key { return table.Key{PK: fmt.Sprintf("%06d", i%items), SK: "S"} }
+	content := strings.Repeat("x", 500)
+	write := func(ops ...table.Op) {
+		if err := s.Write(b.Context(), table.Write{Ops: ops}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for i := 0; i < items; i += portion {
+		var ops []table.Op
+		for j := i; j < i+portion; j++ {
+			item := table.Item{"content": content}
+			if j%10 != 0 {
+				item["ttl"] = int64(1)
+			}
+			ops = append(ops, table.Put(key(j), item, nil))
+		}
+		write(ops...)
+	}
+	one := func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			write(table.Put(key(7919*10*i), table.Item{"content": content, "n": int64(i)}, nil))
+		}
+	}
+	b.Run("before", one)
+	for n := 1; n > 0; {
+		var err error
+		if n, err = s.Sweep(b.Context(), time.Unix(2, 0), 1000); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("after", one)
+}
