@@ -26,6 +26,10 @@ const (
 	Lease = time.Minute
 	// Kept is how many receipts one session or user keeps; the oldest make room.
 	Kept = 32
+	// Room is how many bytes of sealed answers they keep, the latest aside, so that the item
+	// stays well below the 400 kB that DynamoDB takes: the options of a passkey challenge name
+	// every passkey of the user.
+	Room = 64 << 10
 )
 
 // Faults of a repetition.
@@ -103,5 +107,19 @@ func (all Receipts) With(r Receipt, now time.Time) Receipts {
 		return known.Name == r.Name || now.Sub(known.At) > Life
 	})
 	kept = append(kept, r)
-	return kept[max(len(kept)-Kept, 0):]
+	kept = kept[max(len(kept)-Kept, 0):]
+	for len(kept) > 1 && kept.sealed() > Room {
+		kept = kept[1:]
+	}
+	return kept
+}
+
+// sealed is the size of the sealed answers in bytes.
+func (all Receipts) sealed() (size int) {
+	for _, r := range all {
+		for _, secret := range r.Sealed {
+			size += len(secret)
+		}
+	}
+	return size
 }

@@ -104,6 +104,22 @@ func TestReceiptsAreForgottenByAgeAndByNumber(t *testing.T) {
 	}
 }
 
+func TestReceiptsAreForgottenBeforeTheirAnswersFillTheItem(t *testing.T) {
+	t.Parallel()
+	ring := newRing(t)
+	var all idempotency.Receipts
+	for i, size := range []int{20 << 10, 20 << 10, 20 << 10, 100, 20 << 10, 90 << 10} {
+		r := receipt(t, ring, request(fmt.Sprint(i)), noon)
+		if err := r.Seal(ring, rand.Reader, "options", make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+		all = all.With(r, noon)
+		if want := []int{1, 2, 3, 4, 4, 1}[i]; len(all) != want || all[len(all)-1].Name != r.Name {
+			t.Errorf("after %d there are %d receipts, want %d", i+1, len(all), want)
+		}
+	}
+}
+
 func TestNewerReceiptTakesThePlaceOfTheOlder(t *testing.T) {
 	t.Parallel()
 	ring := newRing(t)
