@@ -19,7 +19,8 @@ type Import struct {
 	Caller access.Caller
 	// Parallel is how many users are written at a time.
 	Parallel int
-	// DryRun checks every user by itself and writes nothing.
+	// DryRun checks every user by itself, and that no two of the file want the same, and
+	// writes nothing.
 	DryRun bool
 	// Alter, when set, changes a user between the file and the check.
 	Alter func(*user.Portable)
@@ -29,6 +30,8 @@ type Import struct {
 	Progress func(Counts)
 	// Sleep waits before a user is tried again whom the store could not take.
 	Sleep func(ctx context.Context, d time.Duration) error
+
+	taken claims // by the users of a dry run
 }
 
 // Failure is a user who was refused.
@@ -66,6 +69,7 @@ const (
 // Whatever is stopped can be run again.
 func (i *Import) Run(ctx context.Context, s Source) (Counts, error) {
 	counts := Counts{Total: s.Total, Lost: make(map[string]int)}
+	i.taken = make(claims)
 	entries := make([]Entry, 0, batch*i.Parallel)
 	for entry, err := range s.Entries {
 		if err != nil {
@@ -104,6 +108,9 @@ func (i *Import) flush(ctx context.Context, counts *Counts, entries []Entry) err
 	for n, o := range outcomes {
 		if o.stopped != nil {
 			return fmt.Errorf("line %d: %w", entries[n].Line, o.stopped)
+		}
+		if i.DryRun && o.refused == nil {
+			o.refused = i.taken.take(&entries[n])
 		}
 		if err := i.count(counts, &entries[n], o); err != nil {
 			return err

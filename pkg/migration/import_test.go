@@ -80,6 +80,36 @@ func TestDryRunChecksAndWritesNothing(t *testing.T) {
 	}
 }
 
+// TestDryRunFindsWhatTwoLinesWant, wherever the two are in the file, as the real run does.
+func TestDryRunFindsWhatTwoLinesWant(t *testing.T) {
+	t.Parallel()
+	link := `,"links":[{"provider":"one","account":"e","name":"n"}]}` + "\n"
+	linked := func(n int) string { return strings.TrimSuffix(plainLine(n), "}\n") + link }
+	text := linked(1) + plainLine(1) + // the same user, whom the real run compares
+		strings.Replace(plainLine(2), `"username":"u0002"`, `"username":"U0001"`, 1) + // another of the name
+		linked(3) + plainLine(3) // whom line 4 did not take anything from
+	for n := 10; n < 100; n++ {
+		text += plainLine(n)
+	}
+	text += strings.Replace(plainLine(100), `"id":"u0100","username":"u0100"`, `"id":"u0100","username":"u0003"`, 1)
+	s := deployment(t, newBolt(t), nil)
+	source, err := migration.Open(migration.Stepup, strings.NewReader(text))
+	check(t, err)
+	var refused []migration.Failure
+	job := newImport(s.Users, &refused)
+	job.DryRun = true
+	counts, err := job.Run(t.Context(), source)
+	check(t, err)
+	want := []migration.Failure{
+		{Line: 3, ID: "u0002", Reason: "Login name is already taken (STEPUP-login-name): by line 1"},
+		{Line: 4, ID: "u0003", Reason: "External account is already linked (STEPUP-idp-link-taken): by line 1"},
+		{Line: 96, ID: "u0100", Reason: "Login name is already taken (STEPUP-login-name): by line 5"},
+	}
+	if !slices.Equal(refused, want) || counts.Failed != 3 || counts.Created != 93 {
+		t.Errorf("%+v, refused %+v", counts, refused)
+	}
+}
+
 // failing stands before users and fails the import of one of them.
 type failing struct {
 	migration.Users
