@@ -105,7 +105,8 @@ func (s *Service) importTOTP(u *User, secret string) error {
 }
 
 // VerifyTOTP confirms the seed with a code of the app. The code's step is burnt, so
-// that it cannot step up a session as well.
+// that it cannot step up a session as well. Wrong codes are not counted: who may guess
+// them may have a seed of their own from RegisterTOTP.
 func (s *Service) VerifyTOTP(ctx context.Context, caller access.Caller, id, code string) (*User, error) {
 	return s.enrol(ctx, target{caller: caller, id: id, permission: access.UserCredential}, func(u *User, now time.Time) error {
 		switch {

@@ -1,6 +1,7 @@
 package user_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -74,6 +75,29 @@ func TestAuthenticatorAppIsConfirmedByItsCode(t *testing.T) {
 	outcome(t, "remove", err, "")
 	_, err = s.Users.RemoveTOTP(ctx, admin, id)
 	outcome(t, "remove again", err, "COMMAND-3Mif9s")
+}
+
+// TestWrongCodesOfARegistrationCountForNothing, and nobody may try them who may not register
+// a seed of their own instead.
+func TestWrongCodesOfARegistrationCountForNothing(t *testing.T) {
+	t.Parallel()
+	s := apptest.New(t, apptest.Options{})
+	ctx, id := t.Context(), newcomer(t, s, true)
+	authenticatorApp(t, s, id)
+	for _, caller := range []access.Caller{{}, {ID: "login", Role: access.IAMLoginClient}, {UserID: id}, {UserID: "grace"}, apptest.Admin()} {
+		_, guessing := s.Users.VerifyTOTP(ctx, caller, id, "0")
+		_, _, registering := s.Users.RegisterTOTP(ctx, caller, id)
+		if errors.Is(guessing, user.ErrTOTPWrong) != (registering == nil) {
+			t.Errorf("%+v: verify %v, register %v", caller, guessing, registering)
+		}
+	}
+	seed := authenticatorApp(t, s, id)
+	for range 101 {
+		_, err := s.Users.VerifyTOTP(ctx, apptest.Admin(), id, "0")
+		outcome(t, "verify with a wrong code", err, "EVENT-8isk2")
+	}
+	_, err := s.Users.VerifyTOTP(ctx, apptest.Admin(), id, otp.Code(seed, s.Clock.Now()))
+	outcome(t, "verify", err, "")
 }
 
 func TestAnImportedAuthenticatorAppStepsUpAtOnce(t *testing.T) {
