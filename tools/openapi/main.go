@@ -93,6 +93,7 @@ var repeatable = map[string]bool{
 	"UserService_SendEmailCode":                 true,
 	"UserService_ResendEmailCode":               true,
 	"UserService_SetPhone":                      true,
+	"UserService_RemovePhone":                   true,
 	"UserService_ResendPhoneCode":               true,
 	"UserService_CreatePasskeyRegistrationLink": true,
 }
