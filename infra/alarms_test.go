@@ -2,6 +2,7 @@ package infra_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"iter"
 	"maps"
 	"regexp"
@@ -139,6 +140,23 @@ func TestEveryAlarmHasItsPageInOperations(t *testing.T) {
 	slices.Sort(written)
 	if diff := cmp.Diff(keys(alarms(t)), written); diff != "" {
 		t.Errorf("the template has (-), docs/operations.md says (+):\n%s", diff)
+	}
+}
+
+// TestThePriceOfTheAlarmsIsThatOfThoseThereAre, those of the application's stack too: each
+// metric of an alarm costs ten cents a month.
+func TestThePriceOfTheAlarmsIsThatOfThoseThereAre(t *testing.T) {
+	t.Parallel()
+	count, watched := 0, 0
+	for _, path := range []string{observability, "template.yaml"} {
+		s := load(t, path)
+		for name := range s.of("AWS::CloudWatch::Alarm") {
+			count, watched = count+1, watched+len(properties[alarm](t, s, name).watched())
+		}
+	}
+	row := fmt.Sprintf("| alarms | %d metrics in %d alarms × 0.10 | %d.%d0 |", watched, count, watched/10, watched%10)
+	if !strings.Contains(read(t, "docs/operations.md"), row) {
+		t.Errorf("docs/operations.md does not say %s", row)
 	}
 }
 

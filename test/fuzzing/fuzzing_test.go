@@ -6,8 +6,10 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,26 +21,28 @@ var parsers = map[string][]string{
 	"REST bodies":                         {"pkg/server.FuzzRESTBody"},
 	"headers and credentials":             {"pkg/server.FuzzHeaders", "pkg/server.FuzzAuthorizationHeader", "pkg/access.FuzzAuthenticate"},
 	"frames of Connect and gRPC-Web":      {"pkg/server.FuzzFrame"},
-	"events of API Gateway":               {"pkg/apigw.FuzzInvoke", "pkg/apigw.FuzzRequest"},
+	"events of API Gateway":               {"pkg/apigw.FuzzInvoke", "pkg/apigw.FuzzRequest", "pkg/apigw/lambdatest.FuzzGatewayAnswer"},
 	"ARNs of callers":                     {"pkg/access.FuzzPrincipals", "pkg/access.FuzzMapping"},
 	"tokens of sessions":                  {"pkg/session.FuzzTokensParse", "pkg/server.FuzzSessionToken"},
 	"tokens of intents, callbacks":        {"pkg/intent.FuzzTokensCheck", "pkg/server.FuzzCallback"},
 	"positions in lists":                  {"pkg/table.FuzzCursor"},
 	"hashes of passwords":                 {"pkg/password.FuzzCheckImportAdmitsNothingAboveTheBounds", "pkg/password.FuzzVerifyNeverPanicsAndAgreesWithCheckImport"},
 	"URL templates":                       {"pkg/notify.FuzzParseURLTemplate", "pkg/notify.FuzzURLTemplateValuesStayValues"},
-	"texts of messages":                   {"pkg/notify/template.FuzzHTML", "pkg/notify/template.FuzzText"},
+	"texts of messages":                   {"pkg/notify/template.FuzzHTML", "pkg/notify/template.FuzzText", "pkg/notify.FuzzRenderKeepsEveryValueInItsPlace"},
 	"links":                               {"pkg/weblink.FuzzParse"},
 	"phone numbers":                       {"pkg/phone.FuzzParseAgreesWithTheLibrary", "pkg/phone.FuzzParseReturnsOneSpelling", "pkg/phone.FuzzCallingCode"},
 	"assertions and registrations":        {"pkg/passkey.FuzzFinishAssertion", "pkg/passkey.FuzzFinishRegistration", "pkg/passkey.FuzzResponses"},
-	"seeds of authenticator apps":         {"pkg/otp.FuzzParseSecret"},
-	"recovery codes":                      {"pkg/otp.FuzzNormalize"},
+	"seeds of authenticator apps":         {"pkg/otp.FuzzParseSecret", "pkg/otp.FuzzURIKeepsItsPartsApart"},
+	"recovery codes":                      {"pkg/otp.FuzzNormalize", "pkg/otp.FuzzANewCodeIsItsOwnNormalForm"},
 	"lines of imports":                    {"pkg/migration.FuzzLines", "pkg/migration.FuzzZitadel", "pkg/migration.FuzzCognito", "pkg/migration.FuzzAuth0"},
 	"metrics":                             {"pkg/metrics.FuzzLine"},
 	"records of the stream":               {"pkg/stream.FuzzBatch"},
-	"stored items":                        {"pkg/store.FuzzDecode", "pkg/table/bolt.FuzzDecodeItem"},
+	"stored items":                        {"pkg/store.FuzzDecode", "pkg/table/bolt.FuzzDecodeItem", "pkg/table/bolt.FuzzTuple", "pkg/table/bolt.FuzzUntuple"},
 	"sealed and stamped values, keyrings": {"pkg/keyring.FuzzOpenRefusesWhatSealDidNotMake", "pkg/keyring.FuzzUnstampRefusesWhatStampDidNotMake", "pkg/keyring.FuzzParseNeverPanicsAndOnlyYieldsUsableRings"},
-	"ids":                                 {"pkg/id.FuzzDecodeAcceptsOnlyWhatEncodeWrites", "pkg/trace.FuzzID"},
+	"ids":                                 {"pkg/id.FuzzDecodeAcceptsOnlyWhatEncodeWrites", "pkg/id.FuzzDecodeInvertsEncode", "pkg/server.FuzzSessionID", "pkg/trace.FuzzID"},
 	"identity providers":                  {"pkg/idp.FuzzParseOfProviders"},
+	"lists of passwords":                  {"pkg/password.FuzzBlocklistHoldsItsLines"},
+	"prices of messages":                  {"pkg/sending/price.FuzzParseList"},
 	"fixed codes of tests":                {"pkg/config.FuzzTestCodes"},
 }
 
@@ -50,6 +54,17 @@ func TestEveryParserHasAFuzzTarget(t *testing.T) {
 			if _, ok := there[name]; !ok {
 				t.Errorf("%s: there is no %s", parser, name)
 			}
+		}
+	}
+}
+
+// TestEveryFuzzTargetIsInTheList, so that the list is whole.
+func TestEveryFuzzTargetIsInTheList(t *testing.T) {
+	t.Parallel()
+	listed := slices.Concat(slices.Collect(maps.Values(parsers))...)
+	for name := range targets(t) {
+		if !slices.Contains(listed, name) {
+			t.Errorf("%s is not in the list", name)
 		}
 	}
 }
