@@ -201,6 +201,24 @@ func created(at, method string) string {
 	return `{"queries": [{"creationDateQuery": {"creationDate": "` + at + `", "method": ` + method + `}}]}`
 }
 
+// Any text may be asked for. What no key of the store can be is as unknown as the rest.
+func TestAFilterByWhatNobodyHasFindsNothing(t *testing.T) {
+	t.Parallel()
+	c := newREST(t, apptest.Options{})
+	c.create(t, session.Create{})
+	for name, id := range map[string]string{
+		"unknown": "unknown", "empty": "", "zero bytes": `\u0000`, "longer than any key": strings.Repeat("x", 3<<10), "longer in bytes": strings.Repeat("😀", 600),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := c.do(http.MethodPost, "/v2/sessions/search", `{"queries": [{"userIdQuery": {"id": "`+id+`"}}]}`)
+			if a.status != http.StatusOK || object(t, a.body)["sessions"] != nil {
+				t.Errorf("got %d %s, want no session", a.status, a.body)
+			}
+		})
+	}
+}
+
 // GET takes its fields from path and query (wire contract, section 1).
 func TestAQueryIsReadAsTheContractSays(t *testing.T) {
 	t.Parallel()
