@@ -136,6 +136,7 @@ func TestETagLetsAStepHappenOnlyToAKnownState(t *testing.T) {
 	}{
 		{`"2"`, http.StatusPreconditionFailed, ""},
 		{`W/"1"`, http.StatusPreconditionFailed, ""}, // a weak tag matches nothing
+		{"", http.StatusBadRequest, ""},
 		{"1", http.StatusBadRequest, ""},
 		{`"one"`, http.StatusBadRequest, ""},
 		{`"99999999999999999999"`, http.StatusBadRequest, ""},

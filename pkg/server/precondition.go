@@ -31,10 +31,12 @@ var etag = sync.OnceValue(func() *regexp.Regexp {
 })
 
 // match reads If-Match (RFC 9110, section 13.1.1) as the sequences that a session may
-// have. Weak ETags match none. Without the header, and with "*", every session matches.
+// have. Weak ETags match none. Without the header, and with "*", every session matches; one
+// that is empty is refused, because its client meant a state and lost it.
 func match(ctx context.Context) (session.Match, error) {
-	header := strings.Join(exchangeOf(ctx).header.Values("If-Match"), ",")
-	if h := strings.TrimSpace(header); h == "" || h == "*" {
+	values := exchangeOf(ctx).header.Values("If-Match")
+	header := strings.Join(values, ",")
+	if len(values) == 0 || strings.TrimSpace(header) == "*" {
 		return nil, nil
 	}
 	allowed := session.Match{}
