@@ -201,19 +201,30 @@ func created(at, method string) string {
 	return `{"queries": [{"creationDateQuery": {"creationDate": "` + at + `", "method": ` + method + `}}]}`
 }
 
-// Any text may be asked for. What no key of the store can be is as unknown as the rest.
+// Any text may be asked for. What no key of the store can be is as unknown as the rest, and
+// what somebody does not have finds them by no comparison.
 func TestAFilterByWhatNobodyHasFindsNothing(t *testing.T) {
 	t.Parallel()
+	const sessions, users = "/v2/sessions/search", "/v2/users"
+	ofUser := func(id string) string { return `{"userIdQuery": {"id": "` + id + `"}}` }
 	c := newREST(t, apptest.Options{})
+	c.NewUserCheap(t, "ada@example.com")
 	c.create(t, session.Create{})
-	for name, id := range map[string]string{
-		"unknown": "unknown", "empty": "", "zero bytes": `\u0000`, "longer than any key": strings.Repeat("x", 3<<10), "longer in bytes": strings.Repeat("😀", 600),
+	for _, tc := range []struct{ name, path, query string }{
+		{"an unknown user", sessions, ofUser("unknown")},
+		{"a user without id", sessions, ofUser("")},
+		{"a user of a zero", sessions, ofUser(`\u0000`)},
+		{"an id longer than any key", sessions, ofUser(strings.Repeat("x", 3<<10))},
+		{"an id longer in bytes", sessions, ofUser(strings.Repeat("😀", 600))},
+		{"a phone that is empty", users, `{"phoneQuery": {}}`},
+		{"a phone that has nothing in it", users, `{"phoneQuery": {"method": "TEXT_QUERY_METHOD_CONTAINS"}}`},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			a := c.do(http.MethodPost, "/v2/sessions/search", `{"queries": [{"userIdQuery": {"id": "`+id+`"}}]}`)
-			if a.status != http.StatusOK || object(t, a.body)["sessions"] != nil {
-				t.Errorf("got %d %s, want no session", a.status, a.body)
+			a := c.do(http.MethodPost, tc.path, `{"queries": [`+tc.query+`]}`)
+			got := object(t, a.body)
+			if a.status != http.StatusOK || got["sessions"] != nil || got["result"] != nil {
+				t.Errorf("got %d %s, want nothing", a.status, a.body)
 			}
 		})
 	}

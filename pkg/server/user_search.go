@@ -148,13 +148,17 @@ var textMethods = []func(s, operand string) bool{
 	strings.HasSuffix,
 }
 
+// text compares a field; a user who does not have it is not found by it, whatever the operand.
 func text(operand string, method objectv2.TextQueryMethod, field func(*user.User) string) predicate {
 	compare := textMethods[int(method)/2%len(textMethods)]
 	fold := func(s string) string { return s }
 	if method%2 == 1 {
 		fold = strings.ToLower
 	}
-	return func(u *user.User) bool { return compare(fold(field(u)), fold(operand)) }
+	return func(u *user.User) bool {
+		value := field(u)
+		return value != "" && compare(fold(value), fold(operand))
+	}
 }
 
 // userColumns are the fields that a list can be sorted by; nil is the creation time, in
