@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"net/http"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -56,7 +58,7 @@ func (d *door) admit(ctx context.Context, m message) (access.Caller, error) {
 // front verified is a header like any other, and no bearer credential.
 func (d *door) authenticate(ctx context.Context) (access.Caller, error) {
 	x := exchangeOf(ctx)
-	header := x.header.Get("Authorization")
+	header := joined(x.header, "Authorization")
 	if x.signed {
 		if header != "" && !awsSignature().MatchString(header) { // empty when the query has it
 			return access.Caller{}, errBadHeader
@@ -80,5 +82,9 @@ func (d *door) authenticate(ctx context.Context) (access.Caller, error) {
 // organizationHeader returns the organization that the request is about, if it
 // names one.
 func organizationHeader(ctx context.Context) string {
-	return exchangeOf(ctx).header.Get("X-Zitadel-Orgid")
+	return joined(exchangeOf(ctx).header, "X-Zitadel-Orgid")
 }
+
+// joined returns a header as one line, as a gateway in front has made it already (RFC 9110,
+// section 5.3): of two credentials none counts, rather than the first.
+func joined(h http.Header, name string) string { return strings.Join(h.Values(name), ",") }

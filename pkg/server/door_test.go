@@ -176,6 +176,31 @@ func TestTheDoorKnowsGoodCredentialsFromBad(t *testing.T) {
 	}
 }
 
+// Behind the gateway a header that comes twice is one line; elsewhere it must not be the first.
+func TestAHeaderThatComesTwiceCountsForNothing(t *testing.T) {
+	t.Parallel()
+	w := newCallerWorld(t)
+	for _, tc := range []struct {
+		name, header  string
+		first, second string
+		status        int
+	}{
+		{"a key and garbage", "Authorization", "Bearer {key}", "Bearer garbage", 401},
+		{"a key twice", "Authorization", "Bearer {key}", "Bearer {key}", 401},
+		{"a key and nothing", "Authorization", "Bearer {key}", "", 401},
+		{"two organizations", "X-Zitadel-Orgid", "default", "unknown", 403},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := request("GET", "/v2/sessions/"+w.signedIn.SessionID, "", "Authorization", w.fill("Bearer {key}"), tc.header, w.fill(tc.first))
+			r.Header.Add(tc.header, w.fill(tc.second))
+			if a := send(w.Handler, r); a.status != tc.status {
+				t.Errorf("got %d %s, want %d", a.status, a.body, tc.status)
+			}
+		})
+	}
+}
+
 // The rules of the fields, in the validator's words (wire contract, section 4.5).
 func TestFieldsAreValidatedInTheWordsOfTheContract(t *testing.T) {
 	t.Parallel()
