@@ -230,6 +230,45 @@ func TestAFilterByWhatNobodyHasFindsNothing(t *testing.T) {
 	}
 }
 
+// What an update does not have stays as it is; what it has empty is cleared.
+func TestAnUpdateOfAProfileKeepsWhatItDoesNotHave(t *testing.T) {
+	t.Parallel()
+	c := newREST(t, apptest.Options{})
+	ada := c.NewUserCheap(t, "ada@example.com")
+	for _, step := range []struct {
+		profile string
+		want    map[string]any
+	}{
+		{
+			`{"givenName": "A", "familyName": "L", "nickName": "n", "displayName": "d", "preferredLanguage": "en", "gender": "GENDER_FEMALE"}`,
+			map[string]any{"givenName": "A", "familyName": "L", "nickName": "n", "displayName": "d", "preferredLanguage": "en", "gender": "GENDER_FEMALE"},
+		},
+		{
+			`{"givenName": "B", "familyName": "L"}`,
+			map[string]any{"givenName": "B", "familyName": "L", "nickName": "n", "displayName": "d", "preferredLanguage": "en", "gender": "GENDER_FEMALE"},
+		},
+		{
+			`{"givenName": "B", "familyName": "L", "nickName": "", "displayName": "", "preferredLanguage": "", "gender": "GENDER_UNSPECIFIED"}`,
+			map[string]any{"givenName": "B", "familyName": "L", "displayName": "B L", "gender": "GENDER_UNSPECIFIED"},
+		},
+	} {
+		if a := c.do(http.MethodPut, "/v2/users/human/"+ada.ID, `{"profile": `+step.profile+`}`); a.status != http.StatusOK {
+			t.Fatalf("%s: %d %s", step.profile, a.status, a.body)
+		}
+		var read struct {
+			User struct {
+				Human struct{ Profile map[string]any }
+			}
+		}
+		if err := json.Unmarshal([]byte(c.do(http.MethodGet, "/v2/users/"+ada.ID, "").body), &read); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(step.want, read.User.Human.Profile); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", step.profile, diff)
+		}
+	}
+}
+
 // GET takes its fields from path and query (wire contract, section 1).
 func TestAQueryIsReadAsTheContractSays(t *testing.T) {
 	t.Parallel()

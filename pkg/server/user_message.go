@@ -59,9 +59,15 @@ func profileOf(p *pb.SetHumanProfile) user.Profile {
 // updateOf reads an update; absent fields stay as they are.
 func updateOf(r *pb.UpdateHumanUserRequest) (user.Update, error) {
 	c := user.Update{Username: r.Username}
-	if r.GetProfile() != nil {
-		p := profileOf(r.GetProfile())
-		c.Profile = &p
+	if p := r.GetProfile(); p != nil {
+		c.Profile = &user.ProfileChange{
+			GivenName:   p.GetGivenName(),
+			FamilyName:  p.GetFamilyName(),
+			NickName:    p.NickName,
+			DisplayName: p.DisplayName,
+			Language:    p.PreferredLanguage,
+			Gender:      (*user.Gender)(p.Gender),
+		}
 	}
 	if r.GetEmail() != nil {
 		email, code := emailOf(r.GetEmail())

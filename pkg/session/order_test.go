@@ -16,7 +16,7 @@ func rename(t *testing.T, s *apptest.Service, id, loginName, displayName string)
 	t.Helper()
 	_, err := s.Users.Update(t.Context(), apptest.Admin(), id, user.Update{
 		Username: &loginName,
-		Profile:  &user.Profile{GivenName: "Ada", FamilyName: "Lovelace", DisplayName: displayName},
+		Profile:  &user.ProfileChange{GivenName: "Ada", FamilyName: "Lovelace", DisplayName: &displayName},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -103,7 +103,7 @@ func (s *Service) administer(ctx context.Context, caller access.Caller, id strin
 // Update lists what to change of a user; nil fields stay as they are.
 type Update struct {
 	Username *string
-	Profile  *Profile
+	Profile  *ProfileChange
 	Email    *Contact
 	Phone    *Contact
 	// EmailCode and PhoneCode ask for codes that verify the new addresses; nil asks
@@ -112,6 +112,30 @@ type Update struct {
 	Password             *PasswordChange
 	// Once makes the change one that can be repeated without a second effect.
 	Once idempotency.Request
+}
+
+// ProfileChange renames a user, and changes what else of the profile is set; nil fields
+// stay as they are.
+type ProfileChange struct {
+	GivenName, FamilyName           string
+	NickName, DisplayName, Language *string
+	Gender                          *Gender
+}
+
+// of returns the profile after the change.
+func (c ProfileChange) of(p Profile) Profile {
+	p.GivenName, p.FamilyName = c.GivenName, c.FamilyName
+	set(&p.NickName, c.NickName)
+	set(&p.DisplayName, c.DisplayName)
+	set(&p.Language, c.Language)
+	set(&p.Gender, c.Gender)
+	return p
+}
+
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
 }
 
 // Update changes what is set. Users may change their own profile; their own password
@@ -177,7 +201,7 @@ func (s *Service) normal(c Update) (Update, error) {
 		}
 	}
 	if c.Profile != nil {
-		if err := c.Profile.validate(); err != nil {
+		if err := c.Profile.of(Profile{}).validate(); err != nil {
 			return c, err
 		}
 	}
@@ -199,7 +223,7 @@ func (c Update) apply(u *User) {
 		u.Username = *c.Username
 	}
 	if c.Profile != nil {
-		u.Profile = *c.Profile
+		u.Profile = c.Profile.of(u.Profile)
 	}
 	if c.Email != nil && !keeps(u.Email, *c.Email, c.EmailCode) {
 		u.Email = *c.Email

@@ -31,7 +31,7 @@ func TestUpdateChangesWhatIsSetAndNothingElse(t *testing.T) {
 				u.Username = "Countess"
 			}},
 			"profile": {
-				user.Update{Profile: &user.Profile{GivenName: "A", FamilyName: "L"}},
+				user.Update{Profile: &user.ProfileChange{GivenName: "A", FamilyName: "L"}},
 				func(u *user.User) { u.Profile = user.Profile{GivenName: "A", FamilyName: "L"} },
 			},
 			"email": {
@@ -120,7 +120,7 @@ func TestUpdateRefusesAndChangesNothing(t *testing.T) {
 		id     string
 	}{
 		"empty username":                      {apptest.Admin(), user.Update{Username: new("")}, fault.InvalidArgument, "STEPUP-username"},
-		"empty family name":                   {apptest.Admin(), user.Update{Profile: &user.Profile{GivenName: "A"}}, fault.InvalidArgument, "USER-4hB7d"},
+		"empty family name":                   {apptest.Admin(), user.Update{Profile: &user.ProfileChange{GivenName: "A"}}, fault.InvalidArgument, "USER-4hB7d"},
 		"bad phone":                           {apptest.Admin(), user.Update{Phone: &user.Contact{Address: "1"}}, fault.InvalidArgument, "STEPUP-phone"},
 		"short password":                      {apptest.Admin(), user.Update{Password: change("short", "")}, fault.InvalidArgument, "DOMAIN-HuJf6"},
 		"no new password":                     {apptest.Admin(), user.Update{Password: change("", "")}, fault.InvalidArgument, "STEPUP-password"},
@@ -129,10 +129,10 @@ func TestUpdateRefusesAndChangesNothing(t *testing.T) {
 		"own username":                        {self(u.ID), user.Update{Username: new("me")}, fault.PermissionDenied, "AUTH-AWfge"},
 		"own email":                           {self(u.ID), user.Update{Email: &user.Contact{Address: "me@example.com", Verified: true}}, fault.PermissionDenied, "AUTH-AWfge"},
 		"own phone":                           {self(u.ID), user.Update{Phone: &user.Contact{Address: "+41791234567", Verified: true}}, fault.PermissionDenied, "AUTH-AWfge"},
-		"another's profile":                   {self(other.ID), user.Update{Profile: &user.Profile{GivenName: "A", FamilyName: "L"}}, fault.PermissionDenied, "AUTH-AWfge"},
+		"another's profile":                   {self(other.ID), user.Update{Profile: &user.ProfileChange{GivenName: "A", FamilyName: "L"}}, fault.PermissionDenied, "AUTH-AWfge"},
 		"another's password with the current": {self(other.ID), user.Update{Password: change("long enough", apptest.Password)}, fault.PermissionDenied, "AUTH-AWfge"},
-		"viewer":                              {viewer, user.Update{Profile: &user.Profile{GivenName: "A", FamilyName: "L"}}, fault.PermissionDenied, "AUTH-AWfge"},
-		"other organization":                  {stranger, user.Update{Profile: &user.Profile{GivenName: "A", FamilyName: "L"}}, fault.NotFound, "QUERY-Dfbg2"},
+		"viewer":                              {viewer, user.Update{Profile: &user.ProfileChange{GivenName: "A", FamilyName: "L"}}, fault.PermissionDenied, "AUTH-AWfge"},
+		"other organization":                  {stranger, user.Update{Profile: &user.ProfileChange{GivenName: "A", FamilyName: "L"}}, fault.NotFound, "QUERY-Dfbg2"},
 	} {
 		_, err := s.Users.Update(t.Context(), c.caller, u.ID, c.update)
 		if err == nil {
@@ -152,12 +152,30 @@ func TestUsersChangeTheirOwnProfile(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	u := s.NewUserCheap(t, "ada@example.com")
-	p := user.Profile{GivenName: "Augusta", FamilyName: "King"}
-	if _, err := s.Users.Update(t.Context(), self(u.ID), u.ID, user.Update{Profile: &p}); err != nil {
-		t.Fatal(err)
-	}
-	if got := get(t, s, u.ID).Profile; got != p {
-		t.Errorf("got %+v", got)
+	full := user.Profile{GivenName: "Augusta", FamilyName: "King", NickName: "Ada", DisplayName: "The Countess", Language: "en", Gender: 1}
+	for _, step := range []struct {
+		name   string
+		change user.ProfileChange
+		want   user.Profile
+	}{
+		{"everything", user.ProfileChange{
+			GivenName: "Augusta", FamilyName: "King", NickName: new("Ada"), DisplayName: new("The Countess"),
+			Language: new("en"), Gender: new(user.Gender(1)),
+		}, full},
+		{"the names alone", user.ProfileChange{GivenName: "Ada", FamilyName: "Byron"}, user.Profile{
+			GivenName: "Ada", FamilyName: "Byron", NickName: full.NickName, DisplayName: full.DisplayName,
+			Language: full.Language, Gender: full.Gender,
+		}},
+		{"the rest cleared", user.ProfileChange{
+			GivenName: "Ada", FamilyName: "Byron", NickName: new(""), DisplayName: new(""), Language: new(""), Gender: new(user.Gender(0)),
+		}, user.Profile{GivenName: "Ada", FamilyName: "Byron"}},
+	} {
+		if _, err := s.Users.Update(t.Context(), self(u.ID), u.ID, user.Update{Profile: &step.change}); err != nil {
+			t.Fatal(step.name, err)
+		}
+		if got := get(t, s, u.ID).Profile; got != step.want {
+			t.Errorf("%s: got %+v, want %+v", step.name, got, step.want)
+		}
 	}
 }
 

@@ -134,7 +134,7 @@ func TestL3_ChangeOfPasswordDoesNotTellOnStaleData(t *testing.T) {
 	badName := change("another good password")
 	badName.Username = new(" ")
 	badProfile := change("another good password")
-	badProfile.Profile = &user.Profile{}
+	badProfile.Profile = &user.ProfileChange{}
 	for name, c := range map[string]struct {
 		update user.Update
 		want   string // whether the password is right or not
