@@ -66,7 +66,9 @@ func updateOf(r *pb.UpdateHumanUserRequest) (user.Update, error) {
 			NickName:    p.NickName,
 			DisplayName: p.DisplayName,
 			Language:    p.PreferredLanguage,
-			Gender:      (*user.Gender)(p.Gender),
+		}
+		if p.Gender != nil {
+			c.Profile.Gender = new(user.Gender(p.GetGender()))
 		}
 	}
 	if r.GetEmail() != nil {
