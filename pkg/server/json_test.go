@@ -51,6 +51,7 @@ func TestJSONIsReadAsTheContractMapsIt(t *testing.T) {
 		{"escaped text", `{"userAgent": {"description": "\u00e4\n\ud83d\ude00"}}`, `{"userAgent": {"description": "ä\n😀"}}`},
 		{"text with a zero", `{"userAgent": {"description": "a\u0000b"}}`, `{"userAgent": {"description": "a\u0000b"}}`},
 		{"an address that does not parse", `{"userAgent": {"ip": "nowhere", "description": "d"}}`, `{"userAgent": {"description": "d"}}`},
+		{"an address with a zone", `{"userAgent": {"ip": "fe80::1%eth0", "description": "d"}}`, `{"userAgent": {"description": "d"}}`},
 		{"an address of version 6", `{"userAgent": {"ip": "2001:DB8::1"}}`, `{"userAgent": {"ip": "2001:db8::1"}}`},
 		{"a map of lists", `{"userAgent": {"header": {"a": {"values": ["1", "2"]}, "b": {}}}}`, `{"userAgent": {"header": {"a": {"values": ["1", "2"]}, "b": {}}}}`},
 	} {

@@ -256,10 +256,12 @@ func challenges(asked *pb.RequestChallenges, r session.Result) (*pb.Challenges, 
 	return opened, nil
 }
 
-// agentOf drops an address that does not parse, as the original does.
+// agentOf drops an address that does not parse, as the original does. One with a zone is
+// none to the original: the zone means something on the device only, and can be any text
+// of any length.
 func agentOf(a *pb.UserAgent) session.UserAgent {
 	agent := session.UserAgent{Fingerprint: a.GetFingerprintId(), Description: a.GetDescription()}
-	if ip, err := netip.ParseAddr(a.GetIp()); err == nil {
+	if ip, err := netip.ParseAddr(a.GetIp()); err == nil && ip.Zone() == "" {
 		agent.IP = ip
 	}
 	for name, values := range a.GetHeader() {
