@@ -101,7 +101,8 @@ func (e *Embedded) sweep(ctx context.Context) {
 }
 
 // folderKeyring reads the keyring, or makes one. The file is written and flushed under
-// another name first, so that no crash leaves half a key, or data without its key.
+// another name first, and its own name flushed before it is used, so that no crash leaves
+// half a key, or data without its key.
 func folderKeyring(path string, random io.Reader) (*keyring.Ring, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -128,5 +129,18 @@ func writeWhole(path string, text []byte) error {
 	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
 		return err
 	}
-	return os.Rename(draft.Name(), path)
+	if err := os.Rename(draft.Name(), path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes the names in a folder outlive a crash, as Sync does the contents of a
+// file.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
