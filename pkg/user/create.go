@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/stepup-auth/stepup/pkg/access"
 	"github.com/stepup-auth/stepup/pkg/fault"
@@ -118,9 +119,6 @@ func (s *Service) build(ctx context.Context, n Registration, now time.Time) (*Us
 	if err := s.acceptable(n.Password); err != nil {
 		return nil, err
 	}
-	if err := s.setPassword(ctx, u, n.Password, now); err != nil {
-		return nil, err
-	}
 	if err := s.importTOTP(u, n.TOTPSecret); err != nil {
 		return nil, err
 	}
@@ -128,6 +126,10 @@ func (s *Service) build(ctx context.Context, n Registration, now time.Time) (*Us
 		if err := s.link(u, l); err != nil {
 			return nil, err
 		}
+	}
+	// Last, because it costs more than all that may still refuse the user.
+	if err := s.setPassword(ctx, u, n.Password, now); err != nil {
+		return nil, err
 	}
 	u.endSessions(now)
 	u.touch(now)
@@ -142,7 +144,7 @@ var (
 )
 
 func checkUsername(name string) error {
-	if name == "" || strings.TrimSpace(name) != name || strings.ContainsFunc(name, isControl) {
+	if name == "" || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unicode.IsControl) {
 		return errUsername
 	}
 	return nil
@@ -157,8 +159,6 @@ func (p Profile) validate() error {
 	}
 	return nil
 }
-
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 // normalPhone returns the number in the form that it is stored and sent to.
 func normalPhone(c Contact) (Contact, error) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/stepup-auth/stepup/pkg/access"
@@ -116,7 +117,7 @@ func text(s string, most int) error {
 	switch {
 	case utf8.RuneCountInString(s) > most:
 		return errTooLong
-	case strings.ContainsFunc(s, isControl):
+	case strings.ContainsFunc(s, unicode.IsControl):
 		return errControl
 	}
 	return nil
