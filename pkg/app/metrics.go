@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -41,32 +40,13 @@ func countChecks(ctx context.Context, checks []user.Check) {
 
 func countRetry(ctx context.Context) { metrics.Inc(ctx, metrics.ConflictsRetried) }
 
-// limits are the faults of a message that a limit held back, with their words.
-var limits = []struct {
-	fault *fault.Fault
-	word  string
-}{
-	{sending.ErrBudget, "budget"},
-	{sending.ErrCooldown, "cooldown"},
-	{sending.ErrAddress, "address"},
-	{sending.ErrPrefix, "prefix"},
-	{sending.ErrUser, "user"},
-	{sending.ErrOrganization, "organization"},
-	{sending.ErrCountry, "country"},
-	{sending.ErrNetwork, "network"},
-	{sending.ErrConversion, "conversion"},
-}
-
 // countFault counts the fault that a request was answered with.
 func countFault(ctx context.Context, f *fault.Fault) {
 	if f.Kind == fault.DeadlineExceeded {
 		metrics.Inc(ctx, metrics.DeadlineExceeded)
 	}
-	for _, l := range limits {
-		if errors.Is(f, l.fault) {
-			metrics.Inc(ctx, metrics.SendRefused, l.word)
-			return
-		}
+	if limit := sending.Limit(f); limit != "" {
+		metrics.Inc(ctx, metrics.SendRefused, limit)
 	}
 }
 

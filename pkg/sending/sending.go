@@ -9,7 +9,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/stepup-auth/stepup/pkg/fault"
@@ -95,11 +94,28 @@ var (
 	ErrPrefix       = fault.New(fault.FailedPrecondition, "STEPUP-send-prefix", "Messages to this region are not allowed")
 )
 
-// HeldBack reports whether the error says that a limit held a message back.
-func HeldBack(err error) bool {
-	return slices.ContainsFunc([]*fault.Fault{
-		ErrCooldown, ErrAddress, ErrBudget, ErrUser, ErrOrganization, ErrCountry, ErrNetwork, ErrPrefix, ErrConversion,
-	}, func(limit *fault.Fault) bool { return errors.Is(err, limit) })
+// Limit names the limit that held a message back, in one word; empty for an error that
+// says something else.
+func Limit(err error) string {
+	for _, l := range []struct {
+		fault *fault.Fault
+		name  string
+	}{
+		{ErrCooldown, "cooldown"},
+		{ErrAddress, "address"},
+		{ErrBudget, "budget"},
+		{ErrUser, "user"},
+		{ErrOrganization, "organization"},
+		{ErrCountry, "country"},
+		{ErrNetwork, "network"},
+		{ErrPrefix, "prefix"},
+		{ErrConversion, "conversion"},
+	} {
+		if errors.Is(err, l.fault) {
+			return l.name
+		}
+	}
+	return ""
 }
 
 // Reaches returns ErrPrefix for an address that messages may not go to.

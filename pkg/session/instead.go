@@ -32,7 +32,7 @@ func (a *Alternatives) Unwrap() error { return a.cause }
 // are. The step was all or nothing, so it can be repeated with one of them in the place of
 // what was refused.
 func (s *Service) instead(ctx context.Context, d *decision, err error) error {
-	if !sending.HeldBack(err) || !d.gate.tells(d.user) {
+	if sending.Limit(err) == "" || !d.gate.tells(d.user) {
 		return err
 	}
 	at := d.refused()
