@@ -46,6 +46,9 @@ func (p Provider) Format(state fmt.State, _ rune) { _, _ = fmt.Fprint(state, p.S
 // LogValue keeps the secret out of log/slog, whatever its handler does with structs.
 func (p Provider) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
+// MarshalText is for what does not ask for LogValue: a provider in a list or in JSON.
+func (p Provider) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
 // Faults of a sign-in.
 var (
 	// ErrUnknown is for a provider that is not configured.

@@ -2,6 +2,9 @@ package sending
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -47,6 +50,18 @@ type Message struct {
 	// counted, never sent.
 	ClientIP netip.Addr
 }
+
+// String tells what the message is for without the code or whom it goes to.
+func (m Message) String() string { return fmt.Sprintf("message %s by %s", m.Purpose, m.Channel) }
+
+// Format makes every verb of package fmt print String.
+func (m Message) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, m.String()) }
+
+// LogValue keeps code and address out of log/slog, whatever its handler does with structs.
+func (m Message) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// MarshalText is for what does not ask for LogValue: a message in a list or in JSON.
+func (m Message) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // Messenger delivers messages. Package notify has what one is made of.
 type Messenger interface {
