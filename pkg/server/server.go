@@ -107,8 +107,8 @@ func HandlerOptions() []connect.HandlerOption {
 	)
 }
 
-// onDemand makes the handler of an RPC service when it is first asked for. There is one for
-// each method, which a function that only sees the REST API starts without.
+// onDemand makes the handler of an RPC service when it is first asked for. It consists of
+// one for each method, which a function that only sees the REST API starts without.
 func onDemand(service string, build func() (path string, h http.Handler)) (path string, h http.Handler) {
 	built := sync.OnceValue(func() http.Handler {
 		_, h := build()

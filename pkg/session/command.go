@@ -3,6 +3,7 @@ package session
 import (
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stepup-auth/stepup/pkg/assurance"
 	"github.com/stepup-auth/stepup/pkg/idempotency"
@@ -162,7 +163,7 @@ func (s Step) validate() error {
 		return errMetadataCount
 	}
 	for key, value := range s.Metadata {
-		if n := len([]rune(key)); n < 1 || n > maxMetadataKey {
+		if n := utf8.RuneCountInString(key); n < 1 || n > maxMetadataKey {
 			return errMetadataKey
 		}
 		if len(value) > maxMetadataValue {
@@ -176,7 +177,7 @@ func (a UserAgent) validate() error {
 	if _, nameless := a.Header[""]; nameless {
 		return errAgentHeader
 	}
-	if len([]rune(a.Fingerprint)) > maxFingerprint || a.size() > maxAgentBytes {
+	if utf8.RuneCountInString(a.Fingerprint) > maxFingerprint || a.size() > maxAgentBytes {
 		return errAgentSize
 	}
 	return nil

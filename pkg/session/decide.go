@@ -194,12 +194,5 @@ func (d *decision) change(denied *fault.Fault) Change {
 
 // userChanged reports whether a step counted something for the user.
 func (d *decision) userChanged() bool {
-	return d.user != nil && d.user.Guard.Version != d.loaded.User.Guard.Version
-}
-
-// empty reports whether there is nothing to commit and nothing to rely on.
-func (c Change) empty() bool { return c.New == nil && !c.Gone && !c.userChanged() && !c.Rely }
-
-func (c Change) userChanged() bool {
-	return c.NewUser != nil && c.NewUser.Guard.Version != c.OldUser.Guard.Version
+	return Change{OldUser: d.loaded.User, NewUser: d.user}.UserChanged()
 }

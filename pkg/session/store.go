@@ -106,6 +106,14 @@ type Change struct {
 	Sends []sending.Send
 }
 
+// UserChanged reports whether the user is to be written.
+func (c Change) UserChanged() bool {
+	return c.NewUser != nil && c.NewUser.Guard.Version != c.OldUser.Guard.Version
+}
+
+// empty reports whether there is nothing to commit and nothing to rely on.
+func (c Change) empty() bool { return c.New == nil && !c.Gone && !c.UserChanged() && !c.Rely }
+
 // SourceKind is where a list of sessions begins.
 type SourceKind uint8
 

@@ -30,7 +30,7 @@ func (s *Store) Commit(ctx context.Context, c session.Change) error {
 		ops = append(ops, table.Delete(sessionKey(c.Old.ID), atRevision(c.Old.Revision)))
 	}
 	switch {
-	case c.NewUser != nil && c.NewUser.Guard.Version != c.OldUser.Guard.Version:
+	case c.UserChanged():
 		ops = append(ops, userOps(c.OldUser, c.NewUser, marker)...)
 	case c.Rely:
 		ops = append(ops, table.Check(guardKey(c.OldUser.ID), atVersion(c.OldUser.Guard.Version)))

@@ -174,10 +174,11 @@ func countKey(c sending.Count) table.Key {
 		sum := sha256.Sum256([]byte(c.Of))
 		pk += "#" + string(c.Scope) + "#" + hex.EncodeToString(sum[:16])
 	}
+	start := c.Start.UTC()
 	if c.Length < 24*time.Hour {
-		return table.Key{PK: pk, SK: c.Start.Format("2006-01-02T15")}
+		return table.Key{PK: pk, SK: start.Format("2006-01-02T15")}
 	}
-	return table.Key{PK: pk, SK: c.Start.Format(time.DateOnly)}
+	return table.Key{PK: pk, SK: start.Format(time.DateOnly)}
 }
 
 const keysPartition = "KEYS"
