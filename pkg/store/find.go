@@ -44,9 +44,6 @@ func (s *Store) Sessions(ctx context.Context, ids []string) ([]*session.Session,
 func (s *Store) SessionIDs(ctx context.Context, r session.Range) iter.Seq2[string, error] {
 	var queries []table.Query
 	for _, source := range r.Sources {
-		if source.Kind != session.EverySession && !possible(source.Value) {
-			continue // of nobody: no session says so
-		}
 		index, partitions := sourcePartitions(source)
 		for _, partition := range partitions {
 			queries = append(queries, table.Query{
