@@ -84,12 +84,15 @@ PROVE_FOR ?= 30s
 PROVE_CHECKS ?= 200
 PROVE_SEED ?= 1
 
-# The server under test follows the project's own go.mod (-mod=mod), and its messages are
-# those of the module that pins the runner.
-.PHONY: conformance
-conformance: $(BUF) $(PLUGINS) $(RUNNER) ## run connectrpc's conformance suite against the server and the Lambda adapter
+# The messages of the server under test are those of the module that pins the runner.
+.PHONY: suite
+suite: $(BUF) $(PLUGINS)
 	@$(BIN)/buf generate "$$(cd tools/conformance && $(GO) list -m -f '{{.Dir}}' connectrpc.com/conformance)/proto" \
 		--template test/conformance/buf.gen.yaml --output test/conformance
+
+# The server under test follows the project's own go.mod (-mod=mod).
+.PHONY: conformance
+conformance: suite $(RUNNER) ## run connectrpc's conformance suite against the server and the Lambda adapter
 	@cd test/conformance && $(GO) vet -mod=mod . && $(GO) build -mod=mod -o $(CACHE)/conformance/server .
 	@cd test/conformance && for door in server gateway; do \
 		echo "== $$door"; \
@@ -133,10 +136,17 @@ fmt: $(BUF) $(LINTER) $(VALIDATE) ## format Go and proto files
 	$(BIN)/golangci-lint fmt
 	$(BIN)/buf format --write proto
 
+# Modules of their own that have programs.
+MODULES := test/conformance tools/openapi
+
 .PHONY: lint
-lint: $(BUF) $(LINTER) $(VALIDATE) ## check Go and proto files
+lint: $(BUF) $(LINTER) $(VALIDATE) suite ## check Go and proto files
 	$(GO) vet ./...
 	$(BIN)/golangci-lint run
+	@for module in $(MODULES); do \
+		echo "golangci-lint run, in $$module"; \
+		(cd $$module && GOFLAGS=-mod=mod $(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml) || exit 1; \
+	done
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code proto
 
