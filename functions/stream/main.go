@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stepup-auth/stepup/pkg/config"
 	"github.com/stepup-auth/stepup/pkg/lifecycle/eventbridge"
+	"github.com/stepup-auth/stepup/pkg/retry"
 	"github.com/stepup-auth/stepup/pkg/sdk"
 	"github.com/stepup-auth/stepup/pkg/stream"
 )
@@ -25,7 +27,7 @@ func main() {
 	}
 	level.Set(c.LogLevel)
 	client := eventbridge.NewClient(sdk.Config(c.Region, os.LookupEnv), c.EventBridgeEndpoint)
-	bus, err := eventbridge.New(client, eventbridge.Options{Bus: c.EventBus})
+	bus, err := eventbridge.New(client, eventbridge.Options{Bus: c.EventBus, Jitter: retry.Jitter(rand.Reader)})
 	if err != nil {
 		stop(logger, fmt.Errorf("STEPUP_EVENT_BUS: %w", err))
 	}

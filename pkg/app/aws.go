@@ -23,6 +23,7 @@ import (
 	"github.com/stepup-auth/stepup/pkg/notify"
 	notifyses "github.com/stepup-auth/stepup/pkg/notify/ses"
 	notifysns "github.com/stepup-auth/stepup/pkg/notify/sns"
+	"github.com/stepup-auth/stepup/pkg/retry"
 	"github.com/stepup-auth/stepup/pkg/store"
 	"github.com/stepup-auth/stepup/pkg/table/dynamo"
 )
@@ -59,7 +60,7 @@ func OnAWS(ctx context.Context, c config.Config, credentials aws.Config, m Ambie
 	if err != nil {
 		return nil, err
 	}
-	t := dynamo.New(client, c.Table, store.Schema(), dynamo.Options{CallTimeout: c.StoreTimeout})
+	t := dynamo.New(client, c.Table, store.Schema(), dynamo.Options{CallTimeout: c.StoreTimeout, Jitter: retry.Jitter(m.Random)})
 	sender, err := awsSender(c, credentials)
 	if err != nil {
 		return nil, err

@@ -45,14 +45,22 @@ func (p Policy) OnConflict(ctx context.Context, operation func() error) error {
 	}
 }
 
-// jitter returns a wait between 0 and bound. Without randomness it waits in full:
-// a broken source slows a retry down and breaks nothing else.
+// jitter returns a wait between 0 and bound.
 func (p Policy) jitter(bound time.Duration) time.Duration {
-	var b [1]byte
-	if _, err := io.ReadFull(p.Random, b[:]); err != nil {
-		return bound
+	return time.Duration(Jitter(p.Random)() * float64(bound))
+}
+
+// Jitter returns a source of numbers from 0 to 1 that pauses are multiplied by, so that
+// those who were stopped together do not come back together. Without randomness it is 1:
+// a broken source slows a retry down and breaks nothing else.
+func Jitter(random io.Reader) func() float64 {
+	return func() float64 {
+		var b [1]byte
+		if _, err := io.ReadFull(random, b[:]); err != nil {
+			return 1
+		}
+		return float64(b[0]) / 255
 	}
-	return bound * time.Duration(b[0]) / 255
 }
 
 // Sleep waits for d or until the context ends.

@@ -61,8 +61,8 @@ type Options struct {
 	Bus string
 	// Timeout bounds one request, the SDK's repetitions included; 0 is DefaultTimeout.
 	Timeout time.Duration
-	// Jitter returns a number in [0, 1) that a pause between two requests is multiplied
-	// by. Nil means full pauses.
+	// Jitter returns a number from 0 to 1 that a pause between two requests is multiplied
+	// by; see retry.Jitter. Nil means full pauses.
 	Jitter func() float64
 }
 

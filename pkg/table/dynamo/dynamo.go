@@ -31,9 +31,8 @@ type Options struct {
 	// CallTimeout bounds each call of the port, the SDK's retries included. Zero
 	// leaves it to the caller's context.
 	CallTimeout time.Duration
-	// Jitter returns a number in [0, 1) that a pause between two attempts is
-	// multiplied by, so that clients which were throttled together do not come
-	// back together. Nil means full pauses.
+	// Jitter returns a number from 0 to 1 that a pause between two attempts is
+	// multiplied by; see retry.Jitter. Nil means full pauses.
 	Jitter func() float64
 	// OnConsumed, when set, receives the capacity units of each successful
 	// request: the SDK's name of the request, and what it read and wrote.
