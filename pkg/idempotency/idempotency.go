@@ -22,7 +22,8 @@ const (
 	// Life is how long a receipt is kept at least.
 	Life = 24 * time.Hour
 	// Lease is how long the first request may take to send its messages before a
-	// repetition sends them. It is longer than any request lives.
+	// repetition sends them. A request has to end before: the deadline that is configured
+	// for it must be shorter.
 	Lease = time.Minute
 	// Kept is how many receipts one session or user keeps; the oldest make room.
 	Kept = 32

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Bounds of a connection. A request's own deadline is shorter than the write
-// timeout, so an answer is never cut off by it.
+// Bounds of a connection. A request's own deadline, Config.Timeout, is to be shorter than
+// the write timeout, which would otherwise cut its answer off.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
