@@ -26,7 +26,7 @@ type importing struct {
 	Organization         string `help:"Organization of the users, in place of the one in the file."`
 	LoginName            string `default:"username" enum:"username,email" help:"What users sign in with: their username, or their email address in its place."`
 	WithoutRecoveryCodes bool   `help:"Leave recovery codes out, which only the deployment can check that made them."`
-	DryRun               bool   `help:"Check every user by itself and write nothing."`
+	DryRun               bool   `help:"Check every user, and that no two of the file want the same, and write nothing."`
 	FromLine             int    `default:"1" help:"Pass over what stands before this line."`
 	Parallel             int    `default:"16" help:"How many users are written at a time, up to 256."`
 	Report               string `type:"path" help:"File that is told of the users who are refused; FILE.errors.jsonl unless set."`
