@@ -244,3 +244,29 @@ func TestAHostedLoginLearnsThatAUserIsNotActive(t *testing.T) {
 		t.Errorf("still signed in: %v", names)
 	}
 }
+
+// A session that is stale changes no factor, and so it does not delete all of them with
+// the user.
+func TestS9_UsersDeleteThemselvesOnlyAfterARecentCheck(t *testing.T) {
+	t.Parallel()
+	c := newREST(t, apptest.Options{})
+	u := c.NewUser(t, "ada@example.com")
+	path := "/v2/users/" + u.ID
+	remove := func(token string) string {
+		return send(c.Handler, request("DELETE", path, "", "Authorization", "Bearer "+token)).outcome(t)
+	}
+	old := c.create(t, login(u.ID, apptest.Password)).Token
+	c.Clock.Advance(15*time.Minute + time.Second)
+	if o := remove(old); o != "403 STEPUP-reauthenticate" {
+		t.Errorf("after an old check: %s", o)
+	}
+	if o := c.do("GET", path, "").outcome(t); o != "ok" {
+		t.Errorf("after the refusal: %s", o)
+	}
+	if o := remove(c.create(t, login(u.ID, apptest.Password)).Token); o != "ok" {
+		t.Errorf("after a recent check: %s", o)
+	}
+	if o := c.do("GET", path, "").outcome(t); o != "404 QUERY-Dfbg2" {
+		t.Errorf("after the deletion: %s", o)
+	}
+}

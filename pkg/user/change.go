@@ -75,8 +75,12 @@ func (s *Service) Reactivate(ctx context.Context, caller access.Caller, id strin
 }
 
 // Delete removes the user and everything known of them, and ends all sessions at
-// once. The id and the login name are free again.
+// once. The id and the login name are free again. Users delete themselves after a
+// recent check, as they change one factor (row S9): it takes all of them at once.
 func (s *Service) Delete(ctx context.Context, caller access.Caller, id string) (*User, error) {
+	if err := s.recent(caller, id); err != nil {
+		return nil, err
+	}
 	t := target{caller: caller, id: id, permission: access.UserDelete}
 	return s.change(ctx, t, func(u *User, now time.Time) (*fault.Fault, error) {
 		u.end(now)

@@ -63,7 +63,7 @@ type Config struct {
 	// Issuer is how authenticator apps name the service.
 	Issuer string
 	// Reauthentication is how old a user's last check may be when they change
-	// their own factors.
+	// their own factors and addresses, or delete themselves.
 	Reauthentication time.Duration
 	// RelyingParties are those that keys may be registered for.
 	RelyingParties *passkey.RelyingParties

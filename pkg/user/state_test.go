@@ -228,7 +228,7 @@ func TestWhoMayChangeAUsersState(t *testing.T) {
 		"own org's manager":   {access.Caller{Role: access.OrgUserManager, Organization: "red"}, map[string]string{"lock": "", "deactivate": "", "delete": ""}},
 		"other org's manager": {access.Caller{Role: access.OrgUserManager, Organization: "blue"}, map[string]string{"lock": "QUERY-Dfbg2", "deactivate": "QUERY-Dfbg2", "delete": "QUERY-Dfbg2"}},
 		"viewer":              {access.Caller{Role: access.IAMOwnerViewer}, map[string]string{"lock": "AUTH-AWfge", "deactivate": "AUTH-AWfge", "delete": "AUTH-AWfge"}},
-		"the user":            {self("ada"), map[string]string{"lock": "AUTH-AWfge", "unlock": "AUTH-AWfge", "deactivate": "AUTH-AWfge", "delete": ""}},
+		"the user":            {self("ada"), map[string]string{"lock": "AUTH-AWfge", "unlock": "AUTH-AWfge", "deactivate": "AUTH-AWfge", "delete": "STEPUP-reauthenticate"}},
 	} {
 		for operation, want := range c.want {
 			s := newService(t)
