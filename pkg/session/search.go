@@ -131,8 +131,8 @@ func seemingOver(rows []*row) []*row {
 	return slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return !r.over() })
 }
 
-// reread reads the sessions of the rows once more and returns those that are not as they
-// were. One that is belongs together with the user that was read in between.
+// reread reads the sessions of the rows once more and returns the rows whose session has
+// changed. A session that has not belongs together with the user that was read in between.
 func (s *Service) reread(ctx context.Context, rows []*row) ([]*row, error) {
 	ids, byID := make([]string, len(rows)), make(map[string]*row, len(rows))
 	for i, r := range rows {

@@ -100,10 +100,7 @@ func guessPasswords(t *testing.T, l *lab, r *record) {
 	l.pause(true)
 	userID := register(t, l, user.NewPassword{Hash: apptest.CheapHash(t, apptest.Password)})
 	l.pause(false)
-	paths := make([]string, clients)
-	for i := range paths {
-		paths[i] = l.session(t, userID)
-	}
+	paths := l.sessionsOf(t, userID, clients)
 	r.crowd(clients, func(client int, random *rand.Rand) {
 		for i := range 4 {
 			in, password := guessCall{right: random.IntN(12) == 0}, "wrong horse battery"

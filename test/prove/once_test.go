@@ -144,6 +144,16 @@ func (l *lab) session(t *testing.T, userID string) string {
 	return "/v2/sessions/" + created.body.SessionID
 }
 
+// sessionsOf is session for n of them.
+func (l *lab) sessionsOf(t *testing.T, userID string, n int) []string {
+	t.Helper()
+	paths := make([]string, n)
+	for i := range paths {
+		paths[i] = l.session(t, userID)
+	}
+	return paths
+}
+
 // register creates a user who takes codes by SMS.
 func register(t testing.TB, l *lab, p user.NewPassword) string {
 	t.Helper()

@@ -88,10 +88,7 @@ func recoveryKind() kind {
 func useRecovery(t *testing.T, l *lab, r *record) {
 	const clients, each = 5, 6
 	userID, _, codes := enrol(t, l)
-	paths := make([]string, clients)
-	for i := range paths {
-		paths[i] = l.session(t, userID)
-	}
+	paths := l.sessionsOf(t, userID, clients)
 	r.crowd(clients, func(client int, random *rand.Rand) {
 		for i := range each {
 			in, key := recoveryCall{code: random.IntN(len(codes)), number: client*each + i, keyed: random.IntN(2) == 0}, ""

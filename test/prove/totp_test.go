@@ -62,10 +62,7 @@ func stepKind() kind {
 func useSteps(t *testing.T, l *lab, r *record) {
 	const clients, each = 6, 4
 	userID, seed, _ := enrol(t, l)
-	paths := make([]string, clients)
-	for i := range paths {
-		paths[i] = l.session(t, userID)
-	}
+	paths := l.sessionsOf(t, userID, clients)
 	r.crowd(clients, func(client int, random *rand.Rand) {
 		for i := range each {
 			in, key := stepCall{step: 1 + random.IntN(3), number: client*each + i, keyed: random.IntN(2) == 0}, ""
